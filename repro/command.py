@@ -1,0 +1,97 @@
+"""What all command lines share: their common options, and how an error reaches the user."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from repro.errors import InputError
+
+
+def add_collection(parser: argparse.ArgumentParser) -> None:
+    """Add ``--collection`` and ``--split``."""
+    parser.add_argument(
+        "--collection",
+        default="sample",
+        metavar="C",
+        help="'sample' (embedded), an ir_datasets id, or a folder in BEIR's layout (default: sample)",
+    )
+    parser.add_argument(
+        "--split", metavar="S", help="which qrels/<split>.tsv of a BEIR folder or the sample (default: test)"
+    )
+
+
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """Add ``--work``, ``--force`` and ``--threads``."""
+    parser.add_argument(
+        "--work", type=Path, default=Path("work"), help="where vectors and indexes go (default: ./work)"
+    )
+    parser.add_argument("--force", action="store_true", help="make it anew even if it is whole and current")
+    parser.add_argument(
+        "--threads",
+        type=positive,
+        default=os.cpu_count(),
+        metavar="N",
+        help="threads (default: all processors)",
+    )
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--runs``."""
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="where run files go (default: ./runs)"
+    )
+
+
+def add_encoding(parser: argparse.ArgumentParser) -> None:
+    """Add ``--scale``, which decides what a learned weight becomes in an index."""
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=256 / 5,
+        metavar="X",
+        help="impact = round(weight x X) of sparse systems (default: 256/5, Pyserini's)",
+    )
+
+
+def add_bm25(parser: argparse.ArgumentParser) -> None:
+    """Add BM25's two parameters, at Anserini's defaults."""
+    parser.add_argument("--k1", type=float, default=0.9, help="BM25's k1 (default: 0.9)")
+    parser.add_argument("--b", type=float, default=0.4, help="BM25's b (default: 0.4)")
+
+
+def positive(text: str) -> int:
+    """Parse a positive integer for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
+    return value
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """Run a command's ``main``; turn a user's mistake, a full disk or Ctrl-C into one sentence and an exit code."""
+    try:
+        return main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        sentence = {
+            errno.ENOSPC: "no space left on the disk: free some, or put --work on another one, and run it again",
+            errno.EDQUOT: "your disk quota is used up: free some space, or put --work elsewhere, and run it again",
+            errno.EACCES: "permission denied: choose a folder that you may write to",
+            errno.EROFS: "the file system is read-only: choose a folder that you may write to",
+        }.get(error.errno)
+        if sentence is None:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {sentence}{where}", file=sys.stderr)
+        return 2

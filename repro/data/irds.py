@@ -1,0 +1,77 @@
+"""Collections of ir_datasets, by their ids, e.g. ``msmarco-passage/dev/small``."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import ir_datasets
+
+from repro.data.collection import Document, Qrels, Query, check_id, clean
+from repro.errors import InputError
+
+
+@dataclass(frozen=True)
+class IrDataset:
+    """The documents, queries and qrels of one ir_datasets id.
+
+    ir_datasets repairs MS MARCO's doubly encoded characters (``fix_this``); the text recorded here is the repaired one.
+    """
+
+    id: str
+
+    def __post_init__(self) -> None:
+        try:
+            _ = self.dataset
+        except KeyError:
+            raise InputError(
+                f"--collection {self.id}: neither 'sample', nor a folder, nor an id that ir_datasets knows "
+                "(they are listed at ir-datasets.com and by `ir_datasets list`)"
+            ) from None
+
+    @cached_property
+    def dataset(self) -> ir_datasets.Dataset:
+        """The ir_datasets object."""
+        return ir_datasets.load(self.id)
+
+    @property
+    def corpus_id(self) -> str:
+        """The id whose documents this one shares, e.g. ``msmarco-passage`` of ``msmarco-passage/dev/small``."""
+        return ir_datasets.docs_parent_id(self.id)
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the documents: title, a blank and text where they have those fields, else ir_datasets' default text."""
+        for record in self._part("docs"):
+            text = getattr(record, "text", None)
+            if isinstance(text, str):
+                text = f"{getattr(record, 'title', None) or ''} {text}"
+            else:
+                text = record.default_text()
+            yield Document(check_id(record.doc_id, self.id), clean(text))
+
+    def queries(self) -> Iterator[Query]:
+        """Stream the queries, by ir_datasets' default text."""
+        for record in self._part("queries"):
+            yield Query(check_id(record.query_id, self.id), clean(record.default_text()))
+
+    def qrels(self) -> Qrels:
+        """Read the judgments."""
+        qrels: Qrels = {}
+        for record in self._part("qrels"):
+            qrels.setdefault(record.query_id, {})[record.doc_id] = int(record.relevance)
+        return qrels
+
+    def state(self) -> dict:
+        """The corpus id and the version of ir_datasets, which fixes the source and its checksums."""
+        return {"ir_datasets": ir_datasets.__version__, "corpus": self.corpus_id}
+
+    def _part(self, part: str) -> Iterator:
+        if not getattr(self.dataset, f"has_{part}")():
+            raise InputError(
+                f"--collection {self.id}: this ir_datasets id has no {part}; choose one that has"
+            )
+        try:
+            yield from getattr(self.dataset, f"{part}_iter")()
+        except OSError as error:
+            raise InputError(
+                f"--collection {self.id}: ir_datasets cannot fetch its {part} ({error})"
+            ) from error

@@ -1,0 +1,79 @@
+"""TREC run files in one strict form, so that every evaluator gives one figure.
+
+A line is ``qid Q0 docid rank score tag``; ranks from 1, scores strictly decreasing, each docid once. Ties are ordered as
+trec_eval orders them: score (as a 32-bit float) descending, then docid descending. Because evaluators differ in what
+they do with equal scores, a tied score is written as the next smaller 32-bit float.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from repro.errors import InputError
+
+Run = dict[str, dict[str, float]]
+"""Query id -> document id -> score, best first."""
+
+
+def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Order one query's documents as trec_eval does; return them with strictly decreasing 32-bit scores."""
+    order = sorted(scores, key=lambda docid: docid.encode(), reverse=True)
+    order.sort(key=lambda docid: -np.float32(scores[docid]))
+    result, last = [], np.float32(np.inf)
+    for docid in order:
+        last = min(np.float32(scores[docid]), np.nextafter(last, np.float32(-np.inf)))
+        result.append((docid, last))
+    return result
+
+
+def write_run(path: Path, results: Iterable[tuple[str, Mapping[str, float]]], tag: str) -> int:
+    """Write the results of each query, ordered by ``ranked``; return the number of lines."""
+    lines = 0
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        for query, scores in results:
+            for rank, (docid, score) in enumerate(ranked(scores), 1):
+                file.write(f"{query} Q0 {docid} {rank} {np.format_float_positional(score, trim='-')} {tag}\n")
+                lines += 1
+    return lines
+
+
+def read_run(path: Path, by_rank: bool = False) -> Run:
+    """Read a run file of any system; InputError names the line that has not six columns, or a docid given twice.
+
+    With ``by_rank``, the score returned is minus the rank column: MS MARCO's own evaluation looks at ranks alone.
+    """
+    run: Run = {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                fields = line.split()
+                if not fields:
+                    continue
+                if len(fields) != 6:
+                    raise InputError(
+                        f"{path}, line {number}: expected 6 columns (qid Q0 docid rank score tag), found {len(fields)}"
+                    )
+                query, _, docid, rank, score, _ = fields
+                results = run.setdefault(query, {})
+                if docid in results:
+                    raise InputError(
+                        f"{path}, line {number}: query {query} lists document {docid} a second time"
+                    )
+                try:
+                    results[docid] = -float(rank) if by_rank else float(score)
+                    if math.isnan(results[docid]):
+                        raise ValueError
+                except ValueError:
+                    wrong = f"rank {rank!r}" if by_rank else f"score {score!r}"
+                    raise InputError(f"{path}, line {number}: the {wrong} is not a number") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such run file; make it with python -m repro.search") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; expected a TREC run file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text; expected a TREC run file") from None
+    if not run:
+        raise InputError(f"{path}: the run is empty; expected lines of qid Q0 docid rank score tag")
+    return run

@@ -1,0 +1,90 @@
+"""One pass over a corpus before any long work: every record read, ids unique, counts, a content checksum.
+
+The result is kept in ``<work>/collections/<corpus>/`` and reused as long as the source's state stays the same. Ids are
+kept as 64-bit hashes, 8 bytes a document (71 MB for MS MARCO's 8.84 million).
+"""
+
+import array
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from repro.data.artifacts import read_json, write_json
+from repro.data.collection import Collection, Qrels
+from repro.errors import InputError
+from repro.progress import note, track
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """What a scan found. ``sha256`` is over every id and text, in order; ``empty`` documents have no text at all."""
+
+    documents: int
+    empty: int
+    sha256: str
+
+
+def scan_corpus(collection: Collection, work: Path) -> CorpusSummary:
+    """Return the summary of the collection's corpus, from a new pass only if the source changed since the last one.
+
+    Raises InputError for a bad record, an id that occurs twice, or a corpus without documents.
+    """
+    folder = work / "collections" / collection.corpus
+    state = collection.source.state()
+    known = read_json(folder / "summary.json")
+    if known is not None and known["state"] == state and (folder / "ids.npy").exists():
+        return CorpusSummary(**known["summary"])
+    digest, hashes, empty = hashlib.sha256(), array.array("Q"), 0
+    for document in track(collection.documents(), None, f"reading {collection.corpus}", "documents"):
+        digest.update(f"{document.id}\0{document.text}\n".encode())
+        hashes.append(_hash(document.id))
+        empty += not document.text
+    if not hashes:
+        raise InputError(f"the corpus of {collection.name} is empty; expected at least one document")
+    ids = np.sort(np.frombuffer(hashes, dtype=np.uint64))
+    _refuse_duplicates(collection, set(ids[1:][ids[1:] == ids[:-1]].tolist()))
+    summary = CorpusSummary(len(ids), empty, digest.hexdigest())
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "ids.npy", ids)
+    write_json(folder / "summary.json", {"state": state, "summary": asdict(summary)})
+    if empty:
+        note(f"{collection.corpus}: {empty:,} of {len(ids):,} documents have no text")
+    return summary
+
+
+def warn_of_unknown(collection: Collection, qrels: Qrels, work: Path) -> tuple[int, int]:
+    """Count, and warn of, judged documents missing in the corpus and judged queries missing among the queries."""
+    ids = np.load(work / "collections" / collection.corpus / "ids.npy", mmap_mode="r")
+    judged = {document for judgments in qrels.values() for document in judgments}
+    hashes = np.array([_hash(document) for document in judged], dtype=np.uint64)
+    position = np.minimum(np.searchsorted(ids, hashes), len(ids) - 1)
+    documents = int((ids[position] != hashes).sum())
+    queries = len(qrels.keys() - {query.id for query in collection.source.queries()})
+    if documents:
+        note(f"warning: {collection.name}'s qrels name {documents:,} documents that are not in the corpus")
+    if queries:
+        note(
+            f"warning: {collection.name}'s qrels name {queries:,} queries that have no text; each counts as 0"
+        )
+    return documents, queries
+
+
+def _hash(identifier: str) -> int:
+    return int.from_bytes(hashlib.blake2b(identifier.encode(), digest_size=8).digest(), "little")
+
+
+def _refuse_duplicates(collection: Collection, suspects: set[int]) -> None:
+    """Read again only when two hashes were equal, and name the first id that really occurs twice."""
+    if not suspects:
+        return
+    seen: dict[str, int] = {}
+    for number, document in enumerate(collection.documents(), 1):
+        if _hash(document.id) in suspects:
+            if document.id in seen:
+                raise InputError(
+                    f"the corpus of {collection.name} has the document id {document.id!r} twice, "
+                    f"as records {seen[document.id]:,} and {number:,}; ids must be unique"
+                )
+            seen[document.id] = number

@@ -1,0 +1,1 @@
+"""Dense retrieval: encoding with Sentence Transformers, and FAISS. The two never share a process (OpenMP runtimes clash)."""

@@ -1,0 +1,64 @@
+"""Evaluate TREC run files against a collection's judgments, as ``trec_eval -c`` does.
+
+    python -m repro.evaluate runs/run.sample.bm25.trec --collection sample
+
+Judgments come from --collection, or from --qrels (TREC's four columns). A judged query that the run does not answer
+counts as 0. Documents are ordered by score, ties as trec_eval orders them; ``--by-rank`` takes the rank column
+instead, as MS MARCO's own script does, which differs for runs whose scores were rounded into ties.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from repro.command import add_collection, guarded
+from repro.data.collection import Qrels, open_collection
+from repro.data.runs import Run, read_run
+from repro.errors import InputError
+from repro.progress import note
+from repro.report.measures import MEASURES, evaluate, parse_measures, read_trec_qrels
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, evaluate each run, print one line a figure."""
+    parser = argparse.ArgumentParser(prog="python -m repro.evaluate", description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path, nargs="+", help="TREC run files")
+    add_collection(parser)
+    parser.add_argument("--qrels", type=Path, help="judgments in TREC's form, instead of a collection's")
+    parser.add_argument(
+        "--measures", nargs="+", default=MEASURES, help=f"of ir_measures (default: {' '.join(MEASURES)})"
+    )
+    parser.add_argument(
+        "--by-rank", action="store_true", help="order by the rank column, as MS MARCO's script does"
+    )
+    parser.add_argument("--per-query", action="store_true", help="print each query's figures, too")
+    args = parser.parse_args(argv)
+    measures = parse_measures(args.measures)
+    qrels = (
+        read_trec_qrels(args.qrels) if args.qrels else open_collection(args.collection, args.split).qrels()
+    )
+    for path in args.run:
+        _print(path, read_run(path, args.by_rank), qrels, measures, args.per_query)
+    return 0
+
+
+def _print(path: Path, run: Run, qrels: Qrels, measures: list, per_query: bool) -> None:
+    answered = len(qrels.keys() & run.keys())
+    if not answered:
+        raise InputError(
+            f"{path}: none of its {len(run):,} queries has a judgment; was it made for another collection?"
+        )
+    result = evaluate(qrels, run, measures)
+    note(
+        f"{path}: {answered:,} of {len(qrels):,} judged queries answered; {len(run.keys() - qrels.keys()):,} unjudged"
+    )
+    if per_query:
+        for query, values in result.per_query.items():
+            for measure, value in values.items():
+                print(f"{path.name}\t{query}\t{measure}\t{value:.4f}")
+    for measure, value in result.mean.items():
+        print(f"{path.name}\tall\t{measure}\t{value:.4f}")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,38 @@
+"""From a command's options to the plan of one system's artifacts."""
+
+import argparse
+
+from repro.data.collection import Collection, open_collection
+from repro.data.layout import Plan
+from repro.data.scan import CorpusSummary, scan_corpus
+from repro.data.systems import System, find_system
+from repro.data.weights import resolve
+
+
+def open_corpus(args: argparse.Namespace) -> tuple[Collection, CorpusSummary]:
+    """Open ``--collection`` and read its corpus through once, if that was not done before."""
+    collection = open_collection(args.collection, args.split)
+    return collection, scan_corpus(collection, args.work)
+
+
+def plan(args: argparse.Namespace, system: System | None = None) -> Plan:
+    """Return the plan for ``system`` (default: ``--system``) on ``--collection``; options a stage lacks are defaults."""
+    system = system or find_system(args.system)
+    return plan_for(args, system, *open_corpus(args))
+
+
+def plan_for(args: argparse.Namespace, system: System, collection: Collection, corpus: CorpusSummary) -> Plan:
+    """Return the plan for ``system`` on a collection that is open; NoWeights if its model is nowhere to be found."""
+    return Plan(
+        collection,
+        corpus,
+        system,
+        weights=None if system.kind == "bm25" else resolve(system),
+        work=args.work,
+        runs=getattr(args, "runs", args.work),
+        scale=getattr(args, "scale", 256 / 5),
+        k1=getattr(args, "k1", 0.9),
+        b=getattr(args, "b", 0.4),
+        hits=getattr(args, "hits", 1000),
+        judged_only=not getattr(args, "all_queries", False),
+    )

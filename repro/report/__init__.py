@@ -1,0 +1,1 @@
+"""From runs and manifests to figures, and from figures to tables."""

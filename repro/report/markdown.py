@@ -1,0 +1,95 @@
+"""Results as Markdown: the measured table, the published one, and README's blocks between markers."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from repro.data.systems import System, published_sources
+from repro.report.results import Row
+
+
+def measured_table(rows: Iterable[Row], speed: bool = True) -> str:
+    """Render a line for each row; ``speed`` adds queries a second, which differ from machine to machine."""
+    header = [
+        "system",
+        "type",
+        "parameters",
+        "RR@10",
+        "nDCG@10",
+        "R@10",
+        "R@1000",
+        "terms/doc",
+        "terms/query",
+        "index",
+    ]
+    header += ["queries/s"] if speed else []
+    lines = []
+    for row in rows:
+        cells = [row.system, row.kind, _millions(row.parameters)]
+        if row.status != "measured":
+            lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])
+            continue
+        cells += [f"{value:.4f}" for value in (row.rr_10, row.ndcg_10, row.r_10, row.r_1000)]
+        cells += [_terms(row.document_terms), _terms(row.query_terms), _megabytes(row.index_bytes)]
+        cells += [f"{row.queries_per_second:,.0f}" if row.queries_per_second else "–"] if speed else []
+        lines.append(cells)
+    return table(header, lines)
+
+
+def not_run_list(rows: Iterable[Row]) -> str:
+    """List the systems that were not run, each with the reason."""
+    return "\n".join(f"- {row.system} not run: {row.reason}" for row in rows if row.status != "measured")
+
+
+def published_table(systems: Iterable[System]) -> str:
+    """Render the published MS MARCO figures, each with its source."""
+    header = ["system", "type", "parameters", "MRR@10", "R@10", "active dims", "source"]
+    lines = []
+    for system in systems:
+        for source, figures in system.published.items():
+            parameters = figures.get("parameters")
+            cells = [system.name, system.kind, f"{parameters:.1f}M" if parameters else "–"]
+            cells += [f"{figures[name]:.1f}" for name in ("rr@10", "r@10")]
+            lines.append([*cells, f"{figures['active_dims']:g}" if "active_dims" in figures else "–", source])
+    notes = "\n".join(f"Source `{name}`: {text}." for name, text in published_sources().items())
+    return f"{table(header, lines)}\n\n{notes}"
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Render a Markdown table, its columns aligned: the first two to the left, the others to the right."""
+    lines = [list(header), *lines]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+
+    def render(cells: Sequence[str]) -> str:
+        padded = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))]
+        return f"| {' | '.join(padded)} |"
+
+    rule = ["-" * w if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+    return "\n".join([render(lines[0]), f"| {' | '.join(rule)} |", *map(render, lines[1:])])
+
+
+def update_block(path: Path, name: str, text: str) -> bool:
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a file; tell whether it has such a block."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if not path.is_file():
+        return False
+    content = path.read_text(encoding="utf-8")
+    if begin not in content or end not in content:
+        return False
+    head, rest = content.split(begin, 1)
+    tail = rest.split(end, 1)[1]
+    updated = f"{head}{begin}\n{text}\n{end}{tail}"
+    if updated != content:
+        path.write_text(updated, encoding="utf-8")
+    return True
+
+
+def _millions(parameters: int | None) -> str:
+    return "–" if parameters is None else f"{parameters / 1e6:.1f}M"
+
+
+def _terms(terms: float | None) -> str:
+    return "–" if terms is None else str(terms) if isinstance(terms, int) else f"{terms:.2f}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

@@ -1,0 +1,153 @@
+"""Measure systems on a collection: encode, index, search, evaluate what is missing or outdated, and print the table.
+
+    python -m repro.table
+    python -m repro.table --collection msmarco-passage/dev --systems bm25,splade-tiny,splade-mini,splade-small
+
+Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into README's block
+for that collection, if the README here has one.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from repro.command import add_bm25, add_collection, add_encoding, add_runs, add_work, guarded
+from repro.data.artifacts import provenance, write_json
+from repro.data.layout import Plan
+from repro.data.scan import warn_of_unknown
+from repro.data.systems import System, find_system, table_systems
+from repro.data.weights import NoWeights
+from repro.errors import InputError
+from repro.planning import open_corpus, plan_for
+from repro.progress import note
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, run the stages that are needed, print and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m repro.table", description=__doc__.split("\n")[0])
+    add_collection(parser)
+    parser.add_argument(
+        "--systems",
+        metavar="A,B,C",
+        help="systems of the table, splade:<model>, dense:<model> (default: the table's)",
+    )
+    parser.add_argument(
+        "--tables", type=Path, default=Path("tables"), help="where tables go (default: ./tables)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the commands that would run, and stop")
+    parser.add_argument(
+        "--keep-going", action="store_true", help="if a stage fails, go on with the other systems"
+    )
+    add_bm25(parser)
+    add_encoding(parser)
+    add_runs(parser)
+    add_work(parser)
+    args = parser.parse_args(argv)
+    names = args.systems.split(",") if args.systems else list(table_systems())
+    systems = [find_system(name.strip()) for name in names]
+    return tabulate(args, dict(zip(names, systems)))
+
+
+def tabulate(args: argparse.Namespace, systems: dict[str, System]) -> int:
+    """Bring the systems' runs up to date, then write the table; 1 if a system that could be run failed."""
+    collection, corpus = open_corpus(args)
+    qrels = collection.qrels()
+    warn_of_unknown(collection, qrels, args.work)
+    plans: dict[str, Plan] = {}
+    failures: dict[str, str] = {}
+    for name, system in systems.items():
+        try:
+            plans[name] = plan_for(args, system, collection, corpus)
+        except NoWeights as error:
+            failures[name] = str(error)
+    broken = []
+    for name, plan in plans.items():
+        for command in stage_commands(args, name, plan):
+            if args.dry_run:
+                print(shlex.join(["python", *command]))
+            elif (
+                code := subprocess.run(
+                    [sys.executable, *command], stdout=subprocess.DEVNULL, check=False
+                ).returncode
+            ) != 0:
+                failures[name] = f"{command[1]} ended with exit code {code}"
+                if not args.keep_going:
+                    raise InputError(
+                        f"{failures[name]} (see above); with --keep-going the other systems would go on"
+                    )
+                broken.append(name)
+                note(f"{name}: {failures[name]}; going on with the others")
+                break
+    if args.dry_run:
+        return 0
+    _report(args, collection.name, qrels, systems, plans, failures)
+    return 1 if broken else 0
+
+
+def stage_commands(args: argparse.Namespace, name: str, plan: Plan) -> list[list[str]]:
+    """Return the stages' commands (without the interpreter) that bring a plan's run up to date, in order."""
+    common = [
+        "--collection",
+        args.collection,
+        *(["--split", args.split] if args.split else []),
+        "--system",
+        name,
+    ]
+    common += ["--work", str(args.work), "--threads", str(args.threads), *(["--force"] if args.force else [])]
+    scale = ["--scale", repr(args.scale)] if plan.system.kind == "splade" else []
+    commands = []
+    learned = plan.weights is not None
+    new_documents = learned and (args.force or not plan.documents.is_current())
+    new_queries = learned and (args.force or not plan.queries.is_current())
+    if new_documents or new_queries:  # one process, so that the model is loaded once
+        commands.append(["-m", "repro.encode", *common, *scale])
+    if args.force or new_documents or not plan.index.is_current():
+        commands.append(["-m", "repro.index", *common, *scale])
+    if args.force or commands or not plan.run.is_current():
+        bm25 = ["--k1", repr(args.k1), "--b", repr(args.b)] if plan.system.kind == "bm25" else []
+        commands.append(["-m", "repro.search", *common, *scale, *bm25, "--runs", str(args.runs)])
+    return commands
+
+
+def _report(
+    args: argparse.Namespace,
+    collection: str,
+    qrels: dict,
+    systems: dict[str, System],
+    plans: dict[str, Plan],
+    failures: dict[str, str],
+) -> None:
+    """Print the table and write it as Markdown, CSV and JSON, and into README."""
+    import pandas
+
+    from repro.report import markdown, results
+
+    rows = [
+        results.not_run(system, failures[name]) if name in failures else results.measure(plans[name], qrels)
+        for name, system in systems.items()
+    ]
+    text = f"{collection}, {len(qrels):,} judged queries\n\n{markdown.measured_table(rows)}"
+    if not_run := markdown.not_run_list(rows):
+        text += f"\n\n{not_run}"
+    print(text)
+    published = [system for system in systems.values() if system.published]
+    if published:
+        text += f"\n\nPublished on MS MARCO passage dev, not measured here:\n\n{markdown.published_table(published)}"
+    args.tables.mkdir(parents=True, exist_ok=True)
+    path = args.tables / collection
+    Path(f"{path}.md").write_text(text + "\n", encoding="utf-8")
+    records = results.as_records(rows)
+    pandas.DataFrame.from_records(records, columns=results.COLUMNS).to_csv(f"{path}.csv", index=False)
+    write_json(Path(f"{path}.json"), {"collection": collection, "rows": records, "made": provenance()})
+    readme = Path("README.md")
+    wrote = [f"{path}.md, .csv, .json"]
+    if markdown.update_block(readme, f"table {collection}", markdown.measured_table(rows, speed=False)):
+        wrote.append("README.md")
+    markdown.update_block(readme, "published", markdown.published_table(table_systems().values()))
+    note(f"wrote {' and '.join(wrote)}")
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,86 @@
+"""Fixtures that several tests share: small collections, the shared real ones, and commands run as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+COLLECTIONS = Path(os.environ.get("REPRO_COLLECTIONS", REPOSITORY.parent / "shared" / "collections"))
+
+DOCUMENTS = [
+    ("d1", "Tides", "The moon's gravity pulls the oceans, so the sea rises and falls twice a day."),
+    ("d2", "", "Bread rises because yeast turns sugar into carbon dioxide."),
+    ("d3", "", "A falling barometer means that a storm is on its way."),
+    ("d4", "", "Sea salt is made by letting the ocean's water dry in the sun."),
+    ("d5", "", "The moon takes 27.3 days to go round the Earth."),
+    ("d6", "", "Sourdough keeps for a week; freeze sliced bread to keep it longer."),
+]
+QUERIES = [
+    ("q1", "why does the sea rise and fall"),
+    ("q2", "what makes bread rise"),
+    ("q3", "how to store a loaf"),
+]
+QRELS = [("q1", "d1", 3), ("q2", "d2", 2), ("q3", "d6", 1)]
+
+
+def write_beir(folder: Path, documents=DOCUMENTS, queries=QUERIES, qrels=QRELS) -> Path:
+    """Write a BEIR folder from tuples and return it."""
+    (folder / "qrels").mkdir(parents=True)
+    with open(folder / "corpus.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(
+            json.dumps({"_id": identifier, "title": title, "text": text}) + "\n"
+            for identifier, title, text in documents
+        )
+    with open(folder / "queries.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"_id": identifier, "text": text}) + "\n" for identifier, text in queries)
+    lines = ["query-id\tcorpus-id\tscore", *("\t".join(map(str, judgment)) for judgment in qrels)]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    """A BEIR folder of six passages and three queries."""
+    return write_beir(tmp_path / "tiny")
+
+
+def real_collection(name: str) -> Path:
+    """Return one of the shared real collections; skip the test where they are not at hand."""
+    folder = COLLECTIONS / name
+    if not folder.is_dir():
+        pytest.skip(f"no real collection at {folder} (set REPRO_COLLECTIONS)")
+    return folder
+
+
+def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``python -m ARGUMENTS`` as a user would; ``environment`` adds variables, None takes one away."""
+    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={name: value for name, value in variables.items() if value is not None},
+        check=False,
+    )
+
+
+def succeed(*arguments: object, cwd: Path | None = None, **environment: str) -> str:
+    """Run a command that must succeed; return what it printed to stdout."""
+    done = run(*arguments, cwd=cwd, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def refused(*arguments: object, cwd: Path | None = None, **environment: str) -> str:
+    """Run a command that must end with exit code 2 and one sentence on stderr; return the sentence."""
+    done = run(*arguments, cwd=cwd, **environment)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert errors, done.stderr
+    return errors[0]

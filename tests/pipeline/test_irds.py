@@ -1,0 +1,58 @@
+"""ir_datasets ids, through ir_datasets' own API, with a small data set registered there."""
+
+import json
+
+import pytest
+from conftest import REPOSITORY, refused, run
+
+REGISTER = """
+import ir_datasets
+from ir_datasets.datasets.base import Dataset
+from ir_datasets.formats import GenericDoc, GenericQuery, TrecQrel, TrecQrels, TsvDocs, TsvQueries
+from ir_datasets.util import LocalDownload
+from pathlib import Path
+
+folder = Path({folder!r})
+docs = TsvDocs(LocalDownload(folder / "docs.tsv"), namespace="tiny-passage")
+queries = TsvQueries(LocalDownload(folder / "queries.tsv"))
+qrels = TrecQrels(LocalDownload(folder / "qrels.txt"), {{1: "relevant"}})
+ir_datasets.registry.register("tiny-passage", Dataset(docs))
+ir_datasets.registry.register("tiny-passage/dev", Dataset(docs, queries, qrels))
+ir_datasets.registry.register("tiny-passage/dev/small", Dataset(docs, queries, qrels))
+"""
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory):
+    """A folder whose PYTHONPATH makes every process know the ids tiny-passage, .../dev and .../dev/small."""
+    folder = tmp_path_factory.mktemp("irds")
+    (folder / "docs.tsv").write_text(
+        "d1\tThe sea rises twice a day.\nd2\tYeast makes bread rise.\nd3\tSalt.\n"
+    )
+    (folder / "queries.tsv").write_text("q1\twhen does the sea rise\nq2\twhy bread rises\nq3\tnot judged\n")
+    (folder / "qrels.txt").write_text("q1 0 d1 1\nq2 0 d2 1\n")
+    (folder / "sitecustomize.py").write_text(REGISTER.format(folder=str(folder)))
+    return folder, {"PYTHONPATH": f"{folder}:{REPOSITORY}"}
+
+
+def test_id_goes_to_the_table_and_the_corpus_is_shared(registered):
+    folder, environment = registered
+    command = ["repro.table", "--systems", "bm25,splade-tiny", "--collection"]
+    first = run(*command, "tiny-passage/dev", cwd=folder, **environment)
+    assert first.returncode == 0, first.stderr
+    rows = json.loads((folder / "tables/tiny-passage-dev.json").read_text())["rows"]
+    assert [row["rr_10"] for row in rows] == [1.0, 1.0] and rows[0]["queries"] == 2
+    second = run(*command, "tiny-passage/dev/small", "--dry-run", cwd=folder, **environment)
+    assert [line.split()[2] for line in second.stdout.splitlines()] == [
+        *("repro.search", "repro.encode", "repro.search")  # the corpus is not encoded or indexed again
+    ]
+    assert (folder / "work/indexes/lucene-impact.tiny-passage.splade-tiny").is_dir()
+
+
+def test_id_without_queries_or_with_a_split_is_refused(registered):
+    folder, environment = registered
+    stage = ["repro.table", "--systems", "bm25", "--collection"]
+    assert "has no qrels" in refused(*stage, "tiny-passage", cwd=folder, **environment)
+    assert "names its own split" in refused(
+        *stage, "tiny-passage/dev", "--split", "x", cwd=folder, **environment
+    )

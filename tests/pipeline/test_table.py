@@ -1,0 +1,175 @@
+"""The whole pipeline, as a user runs it, on a collection of six passages: real Java, real weights."""
+
+import json
+import shutil
+
+import pytest
+from conftest import run, succeed, write_beir
+
+from repro.data.artifacts import read_json
+from repro.data.runs import read_run
+
+SYSTEMS = "bm25,splade-tiny,all-minilm-l6-v2,splade-mini"
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A folder in which the table of a tiny collection was measured, and what was printed."""
+    folder = tmp_path_factory.mktemp("measured")
+    write_beir(folder / "tiny")
+    (folder / "README.md").write_text("a\n<!-- table tiny-test -->\n<!-- /table tiny-test -->\nb\n")
+    printed = succeed(
+        "repro.table", "--collection", "tiny", "--systems", SYSTEMS, cwd=folder, HF_HUB_OFFLINE="1"
+    )
+    return folder, printed
+
+
+def test_table_shows_measured_rows_and_the_reason_for_the_others(measured):
+    folder, printed = measured
+    assert "tiny-test, 3 judged queries" in printed
+    rows = {row["system"]: row for row in json.loads((folder / "tables/tiny-test.json").read_text())["rows"]}
+    assert list(rows) == SYSTEMS.split(",")
+    assert rows["splade-mini"]["status"] == "not run" and "no weights" in rows["splade-mini"]["reason"]
+    for name in SYSTEMS.split(",")[:3]:
+        assert rows[name]["status"] == "measured" and rows[name]["queries"] == 3
+        assert f"{rows[name]['rr_10']:.4f}" in printed
+    assert rows["splade-tiny"]["rr_10"] == 1.0
+    assert (
+        rows["splade-tiny"]["parameters"] == 4_416_698 and rows["all-minilm-l6-v2"]["document_terms"] == 384
+    )
+    assert (folder / "tables/tiny-test.csv").read_text().startswith("system,kind,status")
+    published = (folder / "tables/tiny-test.md").read_text()
+    assert "splade-mini" in published and "33.2" in published and "33.2" not in printed
+
+
+def test_readme_block_is_written(measured):
+    text = (measured[0] / "README.md").read_text()
+    assert (
+        text.startswith("a\n")
+        and text.endswith("b\n")
+        and "| splade-tiny" in text
+        and "queries/s" not in text
+    )
+
+
+def test_runs_are_in_the_strict_form(measured):
+    folder, _ = measured
+    for system in SYSTEMS.split(",")[:3]:
+        path = folder / "runs" / f"run.tiny-test.{system}.trec"
+        lines = [line.split(" ") for line in path.read_text().splitlines()]
+        assert all(len(line) == 6 and line[1] == "Q0" and line[5] == system for line in lines)
+        answered = read_run(path).keys()
+        assert answered == (
+            {"q1", "q2"} if system == "bm25" else {"q1", "q2", "q3"}
+        )  # no word of q3 is in a passage
+        manifest = read_json(path.with_name(path.name + ".manifest.json"))
+        assert manifest["counts"]["queries"] == 3 and manifest["made"]["command"].startswith(
+            "python -m repro.search"
+        )
+
+
+def test_second_run_makes_nothing_and_a_changed_collection_makes_all(measured, tmp_path):
+    folder, printed = measured
+    common = ["repro.table", "--collection", "tiny", "--systems", SYSTEMS]
+    assert succeed(*common, "--dry-run", cwd=folder, HF_HUB_OFFLINE="1") == ""
+    assert succeed(*common, cwd=folder, HF_HUB_OFFLINE="1") == printed
+    changed = tmp_path / "copy"
+    shutil.copytree(folder, changed)
+    with open(changed / "tiny/corpus.jsonl", "a") as file:
+        file.write('{"_id": "d7", "text": "new"}\n')
+    commands = succeed(*common, "--dry-run", cwd=changed, HF_HUB_OFFLINE="1").splitlines()
+    assert [command.split()[2] for command in commands] == [
+        *("repro.index", "repro.search"),
+        *("repro.encode", "repro.index", "repro.search"),
+        *("repro.encode", "repro.index", "repro.search"),
+    ]
+
+
+def test_only_what_depends_on_an_option_is_made_again(measured):
+    folder, _ = measured
+    base = ["repro.table", "--collection", "tiny", "--systems", "bm25,splade-tiny", "--dry-run"]
+    commands = succeed(*base, "--k1", "0.82", "--b", "0.68", cwd=folder).splitlines()
+    assert len(commands) == 1 and "repro.search" in commands[0] and "--k1 0.82 --b 0.68" in commands[0]
+    commands = succeed(*base, "--scale", "100", cwd=folder).splitlines()
+    assert [command.split()[2] for command in commands] == ["repro.encode", "repro.index", "repro.search"]
+    assert all("--scale 100.0" in command for command in commands)
+    assert len(succeed(*base, "--force", cwd=folder).splitlines()) == 5
+
+
+def test_search_alone_encodes_its_queries(measured, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(measured[0], folder)
+    with open(folder / "tiny/queries.jsonl", "a") as file:
+        file.write('{"_id": "q4", "text": "sea salt"}\n')
+    stage = [
+        "repro.search",
+        "--collection",
+        "tiny",
+        "--system",
+        "splade-tiny",
+        "--all-queries",
+        "--hits",
+        "2",
+    ]
+    path = folder / succeed(*stage, "--tag", "mine", cwd=folder).strip()
+    results = read_run(path)
+    assert results.keys() == {"q1", "q2", "q3", "q4"} and next(iter(results["q4"])) == "d4"
+    assert all(len(documents) <= 2 for documents in results.values())
+    assert path.read_text().splitlines()[0].endswith(" mine")
+
+
+def test_evaluate_prints_means_and_queries(measured):
+    folder, _ = measured
+    command = [
+        "repro.evaluate",
+        "runs/run.tiny-test.splade-tiny.trec",
+        "--collection",
+        "tiny",
+        "--measures",
+        "RR@10",
+    ]
+    lines = succeed(*command, "--per-query", cwd=folder).splitlines()
+    assert lines[-1].split("\t")[1:] == ["all", "RR@10", "1.0000"]
+    assert {line.split("\t")[1] for line in lines} == {"q1", "q2", "q3", "all"}
+
+
+def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
+    write_beir(tmp_path / "tiny")
+    command = ["repro.encode", "--collection", "tiny", "--system", "splade-tiny", "--shard-size", "2"]
+    # A machine that dies in the third shard.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, repro.data.vectors as v\nwrite = v.write_shard\n"
+        "v.write_shard = lambda path, vectors: os._exit(9) if '00002' in path.name else write(path, vectors)\n"
+    )
+    from conftest import REPOSITORY
+
+    assert run(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}").returncode == 9
+    partial = tmp_path / "work/encoded/tiny/splade-tiny.partial"
+    assert len(list(partial.glob("part-*.jsonl.gz"))) == 2
+    assert not (tmp_path / "work/encoded/tiny/splade-tiny").exists()
+    first = (partial / "part-00000.jsonl.gz").stat().st_mtime_ns
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0 and "going on after 4 of 6 documents" in done.stderr
+    folder = tmp_path / "work/encoded/tiny/splade-tiny"
+    assert [p.name for p in sorted(folder.iterdir())] == [f"part-0000{i}.jsonl.gz" for i in range(3)]
+    assert (folder / "part-00000.jsonl.gz").stat().st_mtime_ns == first
+    manifest = read_json(folder.with_name("splade-tiny.manifest.json"))
+    assert manifest["counts"]["texts"] == 6 and manifest["counts"]["postings"] > 100
+
+
+def test_keep_going_passes_over_a_stage_that_fails(tmp_path):
+    write_beir(tmp_path / "tiny")
+    command = ["repro.table", "--collection", "tiny", "--systems", "splade-tiny,bm25"]
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'repro.encode' in ' '.join(sys.orig_argv): os._exit(9)\n"
+    )
+    from conftest import REPOSITORY
+
+    path = f"{tmp_path}:{REPOSITORY}"
+    stopped = run(*command, cwd=tmp_path, PYTHONPATH=path)
+    assert stopped.returncode == 2 and "repro.encode ended with exit code 9" in stopped.stderr
+    done = run(*command, "--keep-going", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 1
+    assert (
+        "splade-tiny not run: repro.encode ended with exit code 9" in done.stdout and "| bm25" in done.stdout
+    )

