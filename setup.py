@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "repro" / "__init__.py").read_text())[1]
@@ -17,6 +17,8 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["repro", "repro.*"]),
     package_data={"repro": ["systems.yaml", "data/sample/*.jsonl", "data/sample/qrels/*.tsv"]},
+    # Loaded with ctypes and needing no Python.h; where there is no C compiler, encoding goes on without it, slower.
+    ext_modules=[Extension("repro_native", ["native/head.c"], extra_compile_args=["-O3"], optional=True)],
     python_requires=">=3.11,<3.12",  # Pyserini 1.6.0 is the newest for 3.11, and 2.x wants 3.12
     install_requires=[
         "faiss-cpu>=1.9",  # Pyserini's own extra names `faiss`, which is not on PyPI

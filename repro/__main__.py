@@ -10,6 +10,7 @@ STAGES = {
     "index": "Lucene (BM25, impacts) and FAISS indexes",
     "search": "TREC run files",
     "evaluate": "figures of run files, equal to trec_eval's",
+    "bench": "speed beside Sentence Transformers and Pyserini",
     "doctor": "what is missing on this machine, and the fix",
     "pyserini": "Pyserini's own commands on the Java found",
 }

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from repro.errors import InputError
 
+PRECISIONS = ("exact", "float32", "bf16")
+
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
     """Add ``--collection`` and ``--split``."""
@@ -46,13 +48,19 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encoding(parser: argparse.ArgumentParser) -> None:
-    """Add ``--scale``, which decides what a learned weight becomes in an index."""
+    """Add ``--scale`` and ``--precision``, which decide what a learned weight is and what it becomes in an index."""
     parser.add_argument(
         "--scale",
         type=float,
         default=256 / 5,
         metavar="X",
         help="impact = round(weight x X) of sparse systems (default: 256/5, Pyserini's)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="exact",
+        help="of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded)",
     )
 
 

@@ -24,7 +24,7 @@ from repro.progress import bar, note
 
 Text = Document | Query
 
-CHUNK = 2048
+CHUNK = 4096
 """Texts encoded at a time: what is held in memory."""
 
 
@@ -84,8 +84,9 @@ class SpladePart:
         self.scale = wanted.scale
         self.lengths = {"documents": wanted.system.max_length, "queries": wanted.system.query_max_length}
         self.prefixes = {"documents": wanted.system.passage_prefix, "queries": wanted.system.query_prefix}
-        self.encoder = SpladeEncoder(wanted.weights.path, threads)
+        self.encoder = SpladeEncoder(wanted.weights.path, threads, wanted.precision)
         self.parameters = self.encoder.parameters
+        self.settings = {"precision": wanted.precision, "method": self.encoder.method}
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict:
         """Write one shard; return its counts. A weight counts as active if it is positive, before quantisation."""
@@ -121,6 +122,7 @@ class DensePart:
 
         self.encoder = DenseEncoder(wanted.weights.path, wanted.system, threads)
         self.parameters = self.encoder.parameters
+        self.settings = {}
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict:
         """Write one shard of float32 vectors; return its counts."""
@@ -177,6 +179,7 @@ def _encode_part(
         collection=wanted.collection.name,
         weights={"source": wanted.weights.source, "sha256": wanted.weights.sha256},
         parameters=encoder.parameters,
+        settings=encoder.settings,
         counts=counts,
         seconds=round(seconds, 3),
     )

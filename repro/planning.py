@@ -31,6 +31,7 @@ def plan_for(args: argparse.Namespace, system: System, collection: Collection, c
         work=args.work,
         runs=getattr(args, "runs", args.work),
         scale=getattr(args, "scale", 256 / 5),
+        precision=getattr(args, "precision", "exact"),
         k1=getattr(args, "k1", 0.9),
         b=getattr(args, "b", 0.4),
         hits=getattr(args, "hits", 1000),

@@ -107,7 +107,7 @@ def _encode_queries(args: argparse.Namespace) -> None:
     """Run python -m repro.encode for the queries: torch and Lucene or FAISS never share a process."""
     command = [sys.executable, "-m", "repro.encode", "--only", "queries", "--collection", args.collection]
     command += ["--system", args.system, "--work", str(args.work), "--scale", repr(args.scale)]
-    command += ["--threads", str(args.threads)]
+    command += ["--precision", args.precision, "--threads", str(args.threads)]
     command += ["--split", args.split] if args.split else []
     command += ["--all-queries"] if args.all_queries else []
     if (code := subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode) != 0:

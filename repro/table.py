@@ -96,18 +96,20 @@ def stage_commands(args: argparse.Namespace, name: str, plan: Plan) -> list[list
         name,
     ]
     common += ["--work", str(args.work), "--threads", str(args.threads), *(["--force"] if args.force else [])]
-    scale = ["--scale", repr(args.scale)] if plan.system.kind == "splade" else []
+    quantised = (
+        ["--scale", repr(args.scale), "--precision", args.precision] if plan.system.kind == "splade" else []
+    )
     commands = []
     learned = plan.weights is not None
     new_documents = learned and (args.force or not plan.documents.is_current())
     new_queries = learned and (args.force or not plan.queries.is_current())
     if new_documents or new_queries:  # one process, so that the model is loaded once
-        commands.append(["-m", "repro.encode", *common, *scale])
+        commands.append(["-m", "repro.encode", *common, *quantised])
     if args.force or new_documents or not plan.index.is_current():
-        commands.append(["-m", "repro.index", *common, *scale])
+        commands.append(["-m", "repro.index", *common, *quantised])
     if args.force or commands or not plan.run.is_current():
         bm25 = ["--k1", repr(args.k1), "--b", repr(args.b)] if plan.system.kind == "bm25" else []
-        commands.append(["-m", "repro.search", *common, *scale, *bm25, "--runs", str(args.runs)])
+        commands.append(["-m", "repro.search", *common, *quantised, *bm25, "--runs", str(args.runs)])
     return commands
 
 

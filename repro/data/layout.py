@@ -33,6 +33,7 @@ class Plan:
     work: Path
     runs: Path
     scale: float
+    precision: str
     k1: float
     b: float
     hits: int
@@ -103,5 +104,6 @@ class Plan:
     def _model(self) -> dict:
         model = {"weights": self.weights.sha256}
         if self.system.kind == "splade":
-            return {**model, "scale": self.scale}
+            # exact and float32 give the same impacts, so that either's artifacts serve both
+            return {**model, "scale": self.scale, "rounded": self.precision == "bf16"}
         return {**model, "pooling": self.system.pooling, "normalise": self.system.normalise}

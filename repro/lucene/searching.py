@@ -4,7 +4,8 @@ Queries are built as Anserini builds them, so scores equal Pyserini's. Documents
 descending already inside Lucene, so that the cut at k, too, follows trec_eval's order of ties.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
@@ -53,11 +54,31 @@ class LuceneSearcher:
         """Number of documents in the index."""
         return self.reader.numDocs()
 
-    def search(self, query: object, k: int) -> Results:
-        """Return the best ``k`` documents for a Lucene query."""
-        top = self.searcher.search(query, min(k, max(1, self.documents)), self.sort, True)
-        hits = self.scored_docs.fromTopDocs(top, self.searcher)
-        return dict(zip(hits.docids, hits.scores))
+    def search_all(
+        self, queries: Iterable[tuple[str, object]], k: int, threads: int
+    ) -> Iterator[tuple[str, Results]]:
+        """Yield (query id, best k documents) for each (query id, Lucene query), in order; None matches nothing.
+
+        Queries are built by the calling thread, and the workers use one searcher only: pyjnius keeps a method's object
+        on the method that all instances share, so that threads that work on different objects call each other's.
+        """
+        import jnius
+
+        search, from_top_docs = self.searcher.search, self.scored_docs.fromTopDocs
+        size = min(k, max(1, self.documents))
+
+        def best(query: object) -> Results:
+            if query is None:
+                return {}
+            hits = from_top_docs(search(query, size, self.sort, True), self.searcher)
+            return dict(zip(hits.docids, hits.scores))
+
+        queries = iter(queries)
+        with ThreadPoolExecutor(threads) as pool:
+            while part := list(itertools.islice(queries, 16 * threads)):
+                yield from zip([qid for qid, _ in part], list(pool.map(best, [query for _, query in part])))
+            for _ in range(threads):
+                pool.submit(jnius.detach)
 
 
 def search_bm25(
@@ -71,11 +92,8 @@ def search_bm25(
     analyzer = autoclass("io.anserini.index.IndexCollection").DEFAULT_ANALYZER
     similarity = autoclass("org.apache.lucene.search.similarities.BM25Similarity")(k1, b)
     with LuceneSearcher(index, similarity) as searcher:
-
-        def search(text: str) -> Results:
-            return searcher.search(generator.buildQuery("contents", analyzer, text), k)
-
-        yield from _in_threads(search, queries, threads)
+        built = ((qid, generator.buildQuery("contents", analyzer, text)) for qid, text in queries)
+        yield from searcher.search_all(built, k, threads)
 
 
 def search_impacts(
@@ -94,29 +112,14 @@ def search_impacts(
         autoclass(f"org.apache.lucene.search.{name}") for name in ("TermQuery", "BoostQuery")
     )
     term = autoclass("org.apache.lucene.index.Term")
+
+    def build(vector: Mapping[str, int]) -> object:
+        if not vector:
+            return None
+        query = builder()
+        for token, impact in vector.items():
+            query.add(boost_query(term_query(term("contents", token)), float(impact)), should)
+        return query.build()
+
     with LuceneSearcher(index, autoclass("io.anserini.search.similarity.ImpactSimilarity")()) as searcher:
-
-        def search(vector: Mapping[str, int]) -> Results:
-            if not vector:
-                return {}
-            query = builder()
-            for token, impact in vector.items():
-                query.add(boost_query(term_query(term("contents", token)), float(impact)), should)
-            return searcher.search(query.build(), k)
-
-        yield from _in_threads(search, queries, threads)
-
-
-def _in_threads(
-    search: Callable, queries: Iterable[tuple[str, object]], threads: int
-) -> Iterator[tuple[str, Results]]:
-    """Apply ``search`` in ``threads`` threads, at most a few queries ahead of whoever takes the results."""
-    import jnius
-
-    queries = list(queries)
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(queries), 16 * threads):
-            part = queries[start : start + 16 * threads]
-            yield from zip([qid for qid, _ in part], pool.map(search, [query for _, query in part]))
-        for _ in range(threads):
-            pool.submit(jnius.detach)
+        yield from searcher.search_all(((qid, build(vector)) for qid, vector in queries), k, threads)

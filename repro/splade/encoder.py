@@ -1,10 +1,13 @@
-"""Encode texts into SPLADE impact vectors, in length-sorted batches without gradients.
+"""Encode texts into SPLADE weights: batches of equal length without padding, one worker thread a core, no gradients.
 
-The weight of vocabulary term v in a text is max over its tokens t, [CLS] and [SEP] among them and padding not, of
-log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086).
+The weight of vocabulary term v in a text is max over its tokens t, [CLS] and [SEP] among them, of
+log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086). ``head.py`` has the output layer.
 """
 
+import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +18,11 @@ from transformers.utils.logging import disable_progress_bar
 
 from repro.data.weights import UNLOADABLE
 from repro.errors import InputError
+from repro.splade.head import MaxPooledHead, Row, choose_method
 
-WINDOW = 2048
-"""Texts that are sorted by length together."""
-BATCH_TOKENS = 2048
-"""Tokens, padding counted, in one batch: bounds the tokens x vocabulary logits to 250 MB."""
+BATCH_TOKENS = 768
+"""Tokens in a batch on a CPU: the activations of one layer stay near a core's cache."""
+CUDA_BATCH_TOKENS = 32_768
 
 
 @dataclass(frozen=True)
@@ -36,53 +39,47 @@ class SparseVectors:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def row(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, i: int) -> Row:
         """Return the term ids and weights of text ``i``."""
         part = slice(self.starts[i], self.starts[i + 1])
         return self.terms[part], self.weights[part]
 
 
 class SpladeEncoder:
-    """A SPLADE model in a local folder, ready to encode.
+    """A SPLADE model in a local folder, ready to encode on ``threads`` cores (default: all), or on a GPU if there is one.
 
-    Raises InputError if the folder is no masked language model, or if it lacks a weight of one.
+    ``precision`` is exact, float32 or bf16 (see ``head.py``); ``method`` tells how it is reached on this machine. Raises InputError if
+    the folder is no masked language model, or if it lacks a weight of one.
     """
 
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
-        if threads:
-            torch.set_num_threads(threads)
+    def __init__(
+        self, folder: Path, threads: int | None = None, precision: str = "exact", device: str | None = None
+    ) -> None:
         disable_progress_bar()  # of transformers, for loading weights
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder)
-            self.model, loading = AutoModelForMaskedLM.from_pretrained(
-                folder, dtype=torch.float32, output_loading_info=True
-            )
-        except UNLOADABLE as error:
-            raise InputError(f"{folder} does not load as a masked language model ({error})") from error
-        if loading["missing_keys"]:  # transformers would go on with random numbers in their place
-            missing = ", ".join(sorted(loading["missing_keys"])[:3])
-            raise InputError(f"{folder} lacks weights of its masked-language-model head or body: {missing}")
-        self.model.eval()
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.threads = (threads or os.cpu_count()) if self.device.type == "cpu" else 1
+        self.tokenizer, self.model = _load(folder)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        """Number of parameters, tied ones counted once."""
         self.longest = self.model.config.max_position_embeddings
         self.vocabulary = self.tokenizer.convert_ids_to_tokens(list(range(self.model.config.vocab_size)))
+        output = self.model.get_output_embeddings()
+        self.method = choose_method(precision, output.weight.shape[1], self.device)
+        self.model.to(self.device)
+        self.head = MaxPooledHead(output.weight, output.bias, self.method)
+        name = next(name for name, module in self.model.named_modules() if module is output)
+        self.model.set_submodule(name, torch.nn.Identity())  # now the model's "logits" are the head's input
 
-    @property
-    def parameters(self) -> int:
-        """Number of parameters, tied ones counted once."""
-        return sum(p.numel() for p in self.model.parameters())
-
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str], max_length: int = 512) -> SparseVectors:
         """Return the weights of ``texts``, in their order, each cut after ``max_length`` tokens."""
-        rows: list[tuple[np.ndarray, np.ndarray]] = [None] * len(texts)
-        tokens = self.tokenizer(list(texts), truncation=True, max_length=min(max_length, self.longest))[
-            "input_ids"
-        ]
-        for batch in _batches([len(t) for t in tokens]):
-            pooled = self._pool([tokens[i] for i in batch]).numpy()
-            for i, weights in zip(batch, pooled):
-                terms = np.flatnonzero(weights)
-                rows[i] = terms.astype(np.int32), weights[terms]
+        rows: list[Row] = [None] * len(texts)
+        tokens = self._tokenize(texts, min(max_length, self.longest))
+        batches = list(_batches([len(t) for t in tokens], self._batch_tokens()))
+        with ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            encoded = pool.map(self._encode_batch, ([tokens[i] for i in batch] for batch in batches))
+            for batch, found in zip(batches, encoded):
+                for i, row in zip(batch, found):
+                    rows[i] = row
         starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _ in rows])]).astype(np.int64)
         if not rows:
             return SparseVectors(starts, np.empty(0, np.int32), np.empty(0, np.float32))
@@ -90,28 +87,45 @@ class SpladeEncoder:
             starts, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
         )
 
-    def _pool(self, tokens: list[list[int]]) -> torch.Tensor:
-        """Return the weights of one batch: texts x vocabulary, float32."""
-        padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt")
-        ids, mask = padded["input_ids"], padded["attention_mask"]
-        logits = self.model(input_ids=ids, attention_mask=mask).logits
-        # log1p and relu are monotone, so pool first; padding must lose against any logit, and against zero.
-        logits.masked_fill_(mask.unsqueeze(-1) == 0, -torch.inf)
-        return torch.log1p(torch.relu(logits.amax(dim=1)))
+    @torch.inference_mode()
+    def _encode_batch(self, tokens: list[list[int]]) -> list[Row]:
+        ids = torch.tensor(tokens, device=self.device)
+        return self.head.pool(self.model(input_ids=ids).logits.float())
+
+    def _tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
+        backend = self.tokenizer(
+            list(texts), truncation=True, max_length=max_length, return_attention_mask=False
+        )
+        return backend["input_ids"]
+
+    def _batch_tokens(self) -> int:
+        return BATCH_TOKENS if self.device.type == "cpu" else CUDA_BATCH_TOKENS
 
 
-def _batches(lengths: list[int]) -> Iterator[list[int]]:
-    """Yield the positions of texts of like length, at most BATCH_TOKENS padded tokens together, within windows."""
-    for start in range(0, len(lengths), WINDOW):
-        batch: list[int] = []
-        for i in sorted(
-            range(start, min(start + WINDOW, len(lengths))), key=lengths.__getitem__, reverse=True
-        ):
-            if batch and lengths[batch[0]] * (len(batch) + 1) > BATCH_TOKENS:
-                yield batch
-                batch = []
-            batch.append(i)
-        yield batch
+def _load(folder: Path) -> tuple[AutoTokenizer, AutoModelForMaskedLM]:
+    """Load tokenizer and model in float32, and make sure that no weight is missing."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model, loading = AutoModelForMaskedLM.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True
+        )
+    except UNLOADABLE as error:
+        raise InputError(f"{folder} does not load as a masked language model ({error})") from error
+    if loading["missing_keys"]:  # transformers would go on with random numbers in their place
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise InputError(f"{folder} lacks weights of its masked-language-model head or body: {missing}")
+    return tokenizer, model.eval()
+
+
+def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the positions of texts of one length, longest first, at most ``batch_tokens`` tokens together."""
+    by_length = defaultdict(list)
+    for i, length in enumerate(lengths):
+        by_length[length].append(i)
+    for length in sorted(by_length, reverse=True):
+        size = max(1, batch_tokens // length)
+        positions = by_length[length]
+        yield from (positions[start : start + size] for start in range(0, len(positions), size))
 
 
 def impacts(weights: np.ndarray, scale: float = 256 / 5) -> np.ndarray:

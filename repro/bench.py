@@ -1,0 +1,94 @@
+"""Measure speed beside the peers, on the same work in one run: interleaved, medians of several rounds.
+
+python -m repro.bench encode --collection msmarco-passage --limit 4096 --json encode.json
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from repro.command import add_collection, guarded, positive
+from repro.data.artifacts import write_json
+from repro.data.systems import find_system
+from repro.data.weights import resolve
+from repro.errors import InputError
+from repro.progress import note
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse, race, print a table, write JSON."""
+    parser = argparse.ArgumentParser(prog="python -m repro.bench", description=__doc__.split("\n")[0])
+    parser.add_argument("stage", choices=["encode"], help="what to measure")
+    add_collection(parser)
+    parser.add_argument("--system", default="splade-tiny", help="whose model (default: splade-tiny)")
+    parser.add_argument("--limit", type=positive, default=4096, metavar="N", help="passages (default: 4096)")
+    parser.add_argument(
+        "--every", type=positive, default=16, metavar="N", help="peers take every Nth (default: 16)"
+    )
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each (default: 5)")
+    parser.add_argument(
+        "--threads", type=positive, default=os.cpu_count(), metavar="N", help="(default: all)"
+    )
+    parser.add_argument(
+        "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
+    args = parser.parse_args(argv)
+    result = encode(args)
+    _print(result)
+    if args.json:
+        write_json(args.json, result)
+    return 0
+
+
+def encode(args: argparse.Namespace) -> dict:
+    """Race the encoders."""
+    from repro.benchmarks import contest, encoding
+
+    system = find_system(args.system)
+    if system.kind != "splade":
+        raise InputError(
+            f"--system {args.system} is no SPLADE model; bench encode compares encoders of those"
+        )
+    folder = resolve(system).path
+    racers = encoding.contestants(
+        str(folder), args.collection, args.split, args.limit, args.every, args.threads
+    )
+    if args.only:
+        racers = [r for r in racers if r.ours or args.only in r.name]
+    results = contest.run(racers, args.rounds, args.threads)
+    facts = {
+        "system": system.name,
+        "passages": args.limit,
+        "threads": args.threads,
+        "unit": "passages a second",
+    }
+    return contest.report("encode", args.collection, results, racers, **facts)
+
+
+def _print(result: dict) -> None:
+    from repro.report.markdown import table
+
+    lines = []
+    for contestant in [result["ours"], *result["peers"]]:
+        if "error" in contestant:
+            note(f"{contestant['name']}: not run: {contestant['error']}")
+            continue
+        ratio = result["ours"]["rate"] / contestant["rate"]
+        lines.append(
+            [
+                contestant["name"],
+                f"{contestant['rate']:,.1f}",
+                f"{ratio:.1f} x",
+                f"{contestant['peak_memory_mb']:,}",
+            ]
+        )
+    print(table(["encoder", result["unit"], "ours / it", "peak MB"], lines))
+    print(
+        f"\nours over the fastest peer with the same result ({result['fastest_peer']}): {result['ratio']} x"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

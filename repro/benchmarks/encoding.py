@@ -1,0 +1,110 @@
+"""Encoders of passages: this project's, Sentence Transformers', Pyserini's. Each returns its work as a function."""
+
+import itertools
+from collections.abc import Callable
+
+from repro.benchmarks.contest import Contestant
+from repro.data.collection import open_collection
+
+BATCH_SIZES = (1, 4, 8, 32)
+
+
+def contestants(
+    model: str, collection: str, split: str | None, limit: int, every: int, threads: int
+) -> list[Contestant]:
+    """Return ours (exact, and with screening off) and the peers on the same passages.
+
+    Peers take every ``every``-th passage, ours all of them: peers' rates do not depend on how many there are, while ours
+    packs by length and would be handicapped by few.
+    """
+    common = {"model": model, "collection": collection, "split": split, "limit": limit, "threads": threads}
+    peer = {**common, "every": every}
+    found = [
+        Contestant("repro, exact", "encoding:repro", {**common, "precision": "exact"}, ours=True),
+        Contestant("repro, float32", "encoding:repro", {**common, "precision": "float32"}, rival=False),
+        Contestant(
+            "repro, exact, no compiled kernels",
+            "encoding:repro",
+            {**common, "precision": "exact"},
+            rival=False,
+            environment={"REPRO_NATIVE": "0"},
+        ),
+    ]
+    st = "encoding:sentence_transformers"
+    for size in BATCH_SIZES:
+        settings = {**peer, "batch_size": size, "dtype": "float32"}
+        found.append(Contestant(f"SparseEncoder, float32, batch {size}", st, settings))
+    for size in BATCH_SIZES:
+        settings = {**peer, "batch_size": size, "dtype": "bfloat16"}
+        found.append(Contestant(f"SparseEncoder, bfloat16, batch {size}", st, settings, rival=False))
+    onnx = {**peer, "batch_size": 32, "dtype": "float32", "backend": "onnx"}
+    found.append(Contestant("SparseEncoder, ONNX, batch 32", st, onnx))
+    found.append(Contestant("pyserini.encode, batch 64", "encoding:pyserini", {**peer, "batch_size": 64}))
+    return found
+
+
+def repro(
+    model: str, collection: str, split: str | None, limit: int, threads: int, precision: str
+) -> Callable[[], int]:
+    """This project's encoder, on all passages."""
+    from repro.splade.encoder import SpladeEncoder
+
+    texts = _texts(collection, split, limit)
+    encoder = SpladeEncoder(model, threads, precision, device="cpu")
+    return lambda: len(encoder.encode(texts))
+
+
+def sentence_transformers(
+    model: str,
+    collection: str,
+    split: str | None,
+    limit: int,
+    threads: int,
+    every: int,
+    batch_size: int,
+    dtype: str,
+    backend: str = "torch",
+) -> Callable[[], int]:
+    """``SparseEncoder.encode`` with its own settings; it sorts by length, too."""
+    import torch
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+    torch.set_num_threads(threads)
+    texts = _texts(collection, split, limit, every)
+    body = Transformer(
+        str(model),
+        transformer_task="fill-mask",
+        model_kwargs={"dtype": dtype} if backend == "torch" else {},
+        backend=backend,
+    )
+    encoder = SparseEncoder(modules=[body, SpladePooling("max")], device="cpu")
+    return lambda: len(encoder.encode(texts, batch_size=batch_size, show_progress_bar=False))
+
+
+def pyserini(
+    model: str, collection: str, split: str | None, limit: int, threads: int, every: int, batch_size: int
+) -> Callable[[], int]:
+    """``pyserini.encode``'s SPLADE document encoder at the batch size of its command line."""
+    from repro.lucene.java import prepare_jvm
+
+    prepare_jvm()
+    import torch
+    from pyserini.encode import SpladeDocumentEncoder
+
+    torch.set_num_threads(threads)
+    texts = _texts(collection, split, limit, every)
+    batches = [texts[start : start + batch_size] for start in range(0, len(texts), batch_size)]
+    encoder = SpladeDocumentEncoder(str(model), device="cpu")
+
+    def work() -> int:
+        with torch.inference_mode():
+            return sum(len(encoder.encode(batch)) for batch in batches)
+
+    return work
+
+
+def _texts(collection: str, split: str | None, limit: int, every: int = 1) -> list[str]:
+    documents = itertools.islice(open_collection(collection, split).documents(), limit)
+    return [document.text for document in itertools.islice(documents, 0, None, every)]

@@ -1,0 +1,148 @@
+"""The max-pooled head against the plain float32 formula: same terms, same weights, whatever the numbers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repro.splade import native
+from repro.splade.head import MaxPooledHead, choose_method
+
+CPU = torch.device("cpu")
+METHODS = ["float32", "bf16 screening", "int8 screening"]
+
+
+def usable(method: str) -> str:
+    """Return ``method``; skip the test where this machine cannot run it."""
+    if method == "int8 screening" and native.kernels() is None:
+        pytest.skip("no compiled kernels, or a processor without AVX-512 VNNI")
+    return method
+
+
+def plain(hidden, weight, bias) -> np.ndarray:
+    """The formula itself, on the full tensor in float64, which stands for the true value."""
+    logits = torch.einsum("bld,vd->blv", hidden.double(), weight.double()) + bias.double()
+    return torch.log1p(torch.relu(logits)).amax(dim=1).numpy()
+
+
+def check(hidden, weight, bias, method, safety=1.0) -> None:
+    """Every weight that is clearly positive is there and right, and none is that is clearly zero."""
+    head = MaxPooledHead(weight, bias, usable(method), safety)
+    expected = plain(hidden, weight, bias)
+    d = weight.shape[1]
+    size = hidden.norm(dim=2).amax(dim=1)[:, None] * weight.norm(dim=1) + bias.abs()
+    tolerance = (4 * d * 2.0**-24 * size).numpy() + 1e-6 * expected  # what float32 arithmetic itself may lose
+    for i, (terms, weights) in enumerate(head.pool(hidden)):
+        found = np.zeros(len(weight))
+        found[terms] = weights
+        assert (np.diff(terms) > 0).all() and (weights > 0).all()
+        assert (np.abs(found - expected[i]) <= tolerance[i]).all()
+
+
+def random_case(seed, texts=3, length=7, d=32, vocabulary=200, spread=1.0):
+    """Magnitudes that differ from row to row and from entry to entry; biases that put many maxima near zero."""
+    chance = torch.Generator().manual_seed(seed)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=chance)
+
+    hidden = (
+        normal(texts, length, d)
+        * torch.exp(spread * normal(texts, length, 1))
+        * torch.exp(spread * normal(d))
+    )
+    weight = normal(vocabulary, d) * torch.exp(spread * normal(vocabulary, 1)) * torch.exp(spread * normal(d))
+    top = torch.einsum("bld,vd->blv", hidden, weight).amax(dim=(0, 1))
+    bias = -top * (
+        1 + 0.01 * normal(vocabulary)
+    )  # the maximum ends within a per cent of zero, on either side
+    return hidden, weight, bias
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    texts=st.integers(1, 4),
+    length=st.integers(1, 19),
+    d=st.sampled_from([16, 48, 128]),
+    vocabulary=st.sampled_from([1, 47, 48, 49, 1500]),
+    spread=st.floats(0, 4),
+)
+def test_no_magnitudes_defeat_the_bound(method, seed, texts, length, d, vocabulary, spread):
+    check(*random_case(seed, texts, length, d, vocabulary, spread), method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_zeros_and_single_large_entries(method):
+    hidden, weight, bias = torch.zeros(2, 3, 16), torch.zeros(100, 16), torch.linspace(-1, 1, 100)
+    check(hidden, weight, bias, method)
+    hidden[0, 1, 3], weight[:, 3], weight[:, 4] = (
+        1e4,
+        1e-3,
+        1.0,
+    )  # rounding to int8 wipes the small entries out
+    hidden[1, 2, 4] = 1e-2
+    check(hidden, weight, bias - 10, method)
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_a_bound_that_is_too_small_fails(method):
+    """The adversarial cases do attack the bound: at a twentieth of it, terms get lost."""
+    usable(method)
+    failures = 0
+    for seed in range(40):
+        try:
+            check(*random_case(seed, vocabulary=1500), method, safety=0.05)
+        except AssertionError:
+            failures += 1
+    assert failures >= 20
+
+
+def test_int8_products_at_their_extremes():
+    """All entries at +-127: no saturation, no overflow, and tiles of every size."""
+    usable("int8 screening")
+    for length in range(1, 20):
+        hidden = torch.ones(1, length, 768)
+        hidden[0, :, ::2] = -1
+        weight = torch.cat([hidden[0, :1], -hidden[0, :1]])
+        head = MaxPooledHead(weight, torch.tensor([-767.5, -767.5]), "int8 screening")
+        ((terms, weights),) = head.pool(hidden)
+        assert terms.tolist() == [0]
+        np.testing.assert_allclose(weights, np.log1p(0.5), rtol=1e-5)
+
+
+def test_methods_that_are_chosen(monkeypatch):
+    assert choose_method("float32", 128, CPU) == "float32"
+    assert choose_method("bf16", 128, CPU) == "unscreened bf16"
+    assert choose_method("exact", 128, torch.device("cuda")) == "bf16 screening"
+    monkeypatch.setattr(native, "kernels", lambda: object())
+    assert choose_method("exact", 128, CPU) == "int8 screening"
+    assert choose_method("exact", 100, CPU) != "int8 screening"  # the kernels want multiples of 16
+    monkeypatch.setattr(native, "kernels", lambda: None)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    assert choose_method("exact", 128, CPU) == "bf16 screening"
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    assert choose_method("exact", 128, CPU) == "float32"
+
+
+def test_unscreened_bf16_is_near_but_not_exact():
+    hidden, weight, bias = random_case(1, d=128, vocabulary=1500)
+    head = MaxPooledHead(weight, bias + 1, "unscreened bf16")
+    found = np.zeros((3, 1500))
+    for i, (terms, weights) in enumerate(head.pool(hidden)):
+        found[i, terms] = weights
+    difference = np.abs(found - plain(hidden, weight, bias + 1))
+    assert 1e-6 < difference.max()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+@pytest.mark.parametrize("method", ["float32", "bf16 screening"])
+def test_gpu_gives_the_same(method):
+    hidden, weight, bias = random_case(2, d=128, vocabulary=1500, spread=0.5)
+    on_gpu = MaxPooledHead(weight.cuda(), bias.cuda(), method).pool(hidden.cuda())
+    on_cpu = MaxPooledHead(weight, bias, "float32").pool(hidden)
+    for (terms, weights), (expected_terms, expected) in zip(on_gpu, on_cpu):
+        assert terms.tolist() == expected_terms.tolist()
+        np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-5)
