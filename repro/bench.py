@@ -4,22 +4,25 @@ python -m repro.bench encode --collection msmarco-passage --limit 4096 --json en
 """
 
 import argparse
+import itertools
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from repro.command import add_collection, guarded, positive
 from repro.data.artifacts import write_json
+from repro.data.collection import open_collection
 from repro.data.systems import find_system
 from repro.data.weights import resolve
 from repro.errors import InputError
-from repro.progress import note
+from repro.progress import bar, note
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, race, print a table, write JSON."""
     parser = argparse.ArgumentParser(prog="python -m repro.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("stage", choices=["encode"], help="what to measure")
+    parser.add_argument("stage", choices=["encode", "exactness"], help="what to measure")
     add_collection(parser)
     parser.add_argument("--system", default="splade-tiny", help="whose model (default: splade-tiny)")
     parser.add_argument("--limit", type=positive, default=4096, metavar="N", help="passages (default: 4096)")
@@ -35,23 +38,39 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     args = parser.parse_args(argv)
-    result = encode(args)
-    _print(result)
-    if args.json:
-        write_json(args.json, result)
-    return 0
-
-
-def encode(args: argparse.Namespace) -> dict:
-    """Race the encoders."""
-    from repro.benchmarks import contest, encoding
-
     system = find_system(args.system)
     if system.kind != "splade":
         raise InputError(
-            f"--system {args.system} is no SPLADE model; bench encode compares encoders of those"
+            f"--system {args.system} is no SPLADE model; the benchmarks compare encoders of those"
         )
     folder = resolve(system).path
+    if args.stage == "encode":
+        result = encode(args, folder)
+        _print(result)
+    else:
+        result = exactness(args, folder)
+        print("\n".join(f"{name.replace('_', ' '):<20} {value:>14,}" for name, value in result.items()))
+    if args.json:
+        write_json(args.json, result)
+    return 1 if args.stage == "exactness" and result["differing"] else 0
+
+
+def exactness(args: argparse.Namespace, folder: Path) -> dict:
+    """Compare every posting with the plain float32 formula."""
+    from repro.benchmarks.exactness import compare
+
+    documents = open_collection(args.collection, args.split).documents()
+    texts = (document.text for document in itertools.islice(documents, args.limit))
+    with bar(args.limit, "comparing", "passages") as progress:
+        for found in compare(folder, texts, args.threads):
+            progress.update(found.texts - progress.n)
+    return asdict(found)
+
+
+def encode(args: argparse.Namespace, folder: Path) -> dict:
+    """Race the encoders."""
+    from repro.benchmarks import contest, encoding
+
     racers = encoding.contestants(
         str(folder), args.collection, args.split, args.limit, args.every, args.threads
     )
@@ -59,7 +78,7 @@ def encode(args: argparse.Namespace) -> dict:
         racers = [r for r in racers if r.ours or args.only in r.name]
     results = contest.run(racers, args.rounds, args.threads)
     facts = {
-        "system": system.name,
+        "system": args.system,
         "passages": args.limit,
         "threads": args.threads,
         "unit": "passages a second",

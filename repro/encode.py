@@ -10,8 +10,10 @@ import argparse
 import itertools
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro.command import add_collection, add_encoding, add_work, guarded, positive
 from repro.data.artifacts import Artifact, read_json, write_json
@@ -21,6 +23,9 @@ from repro.data.vectors import SHARD_DOCUMENTS, ImpactVector, write_shard
 from repro.errors import InputError
 from repro.planning import plan
 from repro.progress import bar, note
+
+if TYPE_CHECKING:
+    from repro.splade.encoder import SparseVectors
 
 Text = Document | Query
 
@@ -94,14 +99,14 @@ class SpladePart:
         write_shard(folder / f"part-{number:05d}.jsonl.gz", self._vectors(chunks, part, counts))
         return counts
 
+    def _encode(self, chunk: list[Text], part: str) -> "SparseVectors":
+        return self.encoder.encode([self.prefixes[part] + text for _, text in chunk], self.lengths[part])
+
     def _vectors(self, chunks: Iterable[list[Text]], part: str, counts: dict) -> Iterator[ImpactVector]:
         from repro.splade.encoder import impacts
 
         vocabulary = self.encoder.vocabulary
-        for chunk in chunks:
-            encoded = self.encoder.encode(
-                [self.prefixes[part] + text for _, text in chunk], self.lengths[part]
-            )
+        for chunk, encoded in _ahead(chunks, lambda chunk: self._encode(chunk, part)):
             quantised = impacts(encoded.weights, self.scale)
             for i, (identifier, text) in enumerate(chunk):
                 rows = slice(encoded.starts[i], encoded.starts[i + 1])
@@ -188,6 +193,19 @@ def _encode_part(
     )
     if counts.get("without_terms"):
         note(f"{wanted.system.name}: {counts['without_terms']:,} {part} have no term and can match nothing")
+
+
+def _ahead(chunks: Iterable[list[Text]], encode: Callable) -> Iterator[tuple[list[Text], object]]:
+    """Yield (chunk, what ``encode`` made of it), the next chunk being encoded while this one is written."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = None
+        for chunk in chunks:
+            following = chunk, pool.submit(encode, chunk)
+            if pending:
+                yield pending[0], pending[1].result()
+            pending = following
+        if pending:
+            yield pending[0], pending[1].result()
 
 
 def _chunks(texts: Iterable[Text], progress: object) -> Iterator[list[Text]]:

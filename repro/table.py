@@ -145,7 +145,7 @@ def _report(
     write_json(Path(f"{path}.json"), {"collection": collection, "rows": records, "made": provenance()})
     readme = Path("README.md")
     wrote = [f"{path}.md, .csv, .json"]
-    if markdown.update_block(readme, f"table {collection}", markdown.measured_table(rows, speed=False)):
+    if markdown.update_block(readme, f"table {collection}", markdown.measured_table(rows, machine=False)):
         wrote.append("README.md")
     markdown.update_block(readme, "published", markdown.published_table(table_systems().values()))
     note(f"wrote {' and '.join(wrote)}")

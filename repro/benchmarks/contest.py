@@ -153,8 +153,8 @@ def main() -> int:
         work = getattr(importlib.import_module(f"repro.benchmarks.{module}"), function)(
             **json.loads(sys.argv[2])
         )
-    except ImportError as error:
-        say({"error": str(error)})
+    except Exception as error:  # noqa: BLE001  (a peer that cannot load is a result; its libraries raise what they like)
+        say({"error": str(error).strip().splitlines()[0]})
         return 1
     say({"ready": True})
     for turn in _turns(work):

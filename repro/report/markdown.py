@@ -7,8 +7,8 @@ from repro.data.systems import System, published_sources
 from repro.report.results import Row
 
 
-def measured_table(rows: Iterable[Row], speed: bool = True) -> str:
-    """Render a line for each row; ``speed`` adds queries a second, which differ from machine to machine."""
+def measured_table(rows: Iterable[Row], machine: bool = True) -> str:
+    """Render a line for each row; ``machine`` adds what differs from machine to machine: index size and speed."""
     header = [
         "system",
         "type",
@@ -19,9 +19,8 @@ def measured_table(rows: Iterable[Row], speed: bool = True) -> str:
         "R@1000",
         "terms/doc",
         "terms/query",
-        "index",
     ]
-    header += ["queries/s"] if speed else []
+    header += ["index", "queries/s"] if machine else []
     lines = []
     for row in rows:
         cells = [row.system, row.kind, _millions(row.parameters)]
@@ -29,8 +28,12 @@ def measured_table(rows: Iterable[Row], speed: bool = True) -> str:
             lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])
             continue
         cells += [f"{value:.4f}" for value in (row.rr_10, row.ndcg_10, row.r_10, row.r_1000)]
-        cells += [_terms(row.document_terms), _terms(row.query_terms), _megabytes(row.index_bytes)]
-        cells += [f"{row.queries_per_second:,.0f}" if row.queries_per_second else "–"] if speed else []
+        cells += [_terms(row.document_terms), _terms(row.query_terms)]
+        if machine:
+            cells += [
+                _megabytes(row.index_bytes),
+                f"{row.queries_per_second:,.0f}" if row.queries_per_second else "–",
+            ]
         lines.append(cells)
     return table(header, lines)
 

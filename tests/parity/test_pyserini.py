@@ -125,7 +125,7 @@ def test_pyserini_bm25_returns_the_same_ranking(folder):
     for query, results in ours.items():
         assert results.keys() == theirs[query].keys()
         for docid, score in results.items():
-            assert score == pytest.approx(theirs[query][docid], abs=2e-5)
+            assert score == pytest.approx(theirs[query][docid], abs=1e-4)  # Anserini rounds them
 
 
 def test_pyserini_indexes_the_vectors_as_they_lie(folder):

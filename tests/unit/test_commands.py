@@ -1,6 +1,8 @@
 """Command lines: quick help, one sentence for a mistake, and what a full disk looks like."""
 
 import errno
+import subprocess
+import sys
 
 import pytest
 from conftest import REPOSITORY, refused, run, succeed
@@ -8,7 +10,7 @@ from conftest import REPOSITORY, refused, run, succeed
 from repro.command import guarded
 from repro.errors import InputError
 
-STAGES = ["table", "encode", "index", "search", "evaluate", "doctor", "pyserini"]
+STAGES = ["table", "encode", "index", "search", "evaluate", "bench", "doctor", "pyserini"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -26,9 +28,6 @@ def test_help_needs_no_heavy_library(stage):
     code = f"import sys; sys.argv=['x']; import repro.{stage}; " + (
         "print([m for m in ('torch', 'transformers', 'faiss', 'jnius', 'pyserini') if m in sys.modules])"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
     )

@@ -1,0 +1,59 @@
+"""Every posting against the plain float32 formula (the model's own full logits), on real text."""
+
+import itertools
+
+import pytest
+from conftest import real_collection, succeed
+
+from repro.benchmarks.exactness import compare
+from repro.data.artifacts import read_json
+from repro.data.collection import open_collection
+from repro.data.systems import find_system
+from repro.data.weights import resolve
+from repro.splade import native
+
+
+def check(texts, precision="exact"):
+    found = None
+    for found in compare(resolve(find_system("splade-tiny")).path, texts, 2, precision):
+        pass
+    print(found)
+    assert found.texts == len(texts) and found.postings > 50 * len(texts)
+    assert found.differing == 0 and found.largest_difference < 1e-5
+    assert found.excused <= found.near_boundary < 0.02 * found.postings
+
+
+@pytest.mark.parametrize("kernels", ["compiled", "torch"])
+def test_sample_is_exact(kernels, monkeypatch):
+    if kernels == "torch":
+        monkeypatch.setattr(native, "kernels", lambda: None)
+    elif native.kernels() is None:
+        pytest.skip("no compiled kernels, or a processor without AVX-512 VNNI")
+    check([document.text for document in open_collection("sample").documents()])
+
+
+def test_float32_is_exact():
+    check([document.text for document in open_collection("sample").documents()][:100], "float32")
+
+
+def test_ms_marco_is_exact():
+    """A slice; `python -m repro.bench exactness` compares all of it (README has the counts)."""
+    folder = real_collection("msmarco-mini")
+    documents = open_collection(str(folder), "dl19").documents()
+    check([document.text for document in itertools.islice(documents, 0, 46_000, 46)])
+
+
+def test_precision_is_recorded_and_bf16_is_another_artifact(tmp_path):
+    stage = ["repro.encode", "--system", "splade-tiny", "--only", "queries"]
+    succeed(*stage, cwd=tmp_path)
+    path = tmp_path / "work/encoded/sample/splade-tiny.sample.queries.manifest.json"
+    settings = read_json(path)["settings"]
+    assert settings["precision"] == "exact" and settings["method"] in (
+        "int8 screening",
+        "bf16 screening",
+        "float32",
+    )
+    succeed(*stage, "--precision", "float32", cwd=tmp_path)
+    assert read_json(path)["settings"] == settings  # the same impacts: nothing to do
+    succeed(*stage, "--precision", "bf16", cwd=tmp_path)
+    assert read_json(path)["settings"] == {"precision": "bf16", "method": "unscreened bf16"}
