@@ -16,13 +16,14 @@ from repro.data.collection import open_collection
 from repro.data.systems import find_system
 from repro.data.weights import resolve
 from repro.errors import InputError
+from repro.planning import plan
 from repro.progress import bar, note
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, race, print a table, write JSON."""
     parser = argparse.ArgumentParser(prog="python -m repro.bench", description=__doc__.split("\n")[0])
-    parser.add_argument("stage", choices=["encode", "exactness"], help="what to measure")
+    parser.add_argument("stage", choices=["encode", "exactness", "search"], help="what to measure")
     add_collection(parser)
     parser.add_argument("--system", default="splade-tiny", help="whose model (default: splade-tiny)")
     parser.add_argument("--limit", type=positive, default=4096, metavar="N", help="passages (default: 4096)")
@@ -36,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"
     )
+    parser.add_argument(
+        "--work", type=Path, default=Path("work"), help="where search finds its index (default: ./work)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     args = parser.parse_args(argv)
     system = find_system(args.system)
@@ -44,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             f"--system {args.system} is no SPLADE model; the benchmarks compare encoders of those"
         )
     folder = resolve(system).path
-    if args.stage == "encode":
-        result = encode(args, folder)
+    if args.stage in ("encode", "search"):
+        result = encode(args, folder) if args.stage == "encode" else search(args)
         _print(result)
     else:
         result = exactness(args, folder)
@@ -86,27 +90,32 @@ def encode(args: argparse.Namespace, folder: Path) -> dict:
     return contest.report("encode", args.collection, results, racers, **facts)
 
 
-def _print(result: dict) -> None:
-    from repro.report.markdown import table
+def search(args: argparse.Namespace) -> dict:
+    """Race query encoding and searching together, on an index that is there."""
+    from repro.benchmarks import contest, searching
 
-    lines = []
-    for contestant in [result["ours"], *result["peers"]]:
+    wanted = plan(args)
+    if not wanted.index.is_current():
+        raise InputError(
+            f"{wanted.index.path} is missing or outdated; make it with python -m repro.table first"
+        )
+    racers = searching.contestants(wanted, args.collection, args.split, args.threads)
+    results = contest.run(racers, args.rounds, args.threads)
+    facts = {"system": args.system, "hits": wanted.hits, "threads": args.threads, "unit": "queries a second"}
+    return contest.report("search", args.collection, results, racers, **facts)
+
+
+def _print(result: dict) -> None:
+    """Print the race, and put it into README's block for it, if the README here has one."""
+    from repro.report.markdown import race_table, update_block
+
+    for contestant in result["peers"]:
         if "error" in contestant:
             note(f"{contestant['name']}: not run: {contestant['error']}")
-            continue
-        ratio = result["ours"]["rate"] / contestant["rate"]
-        lines.append(
-            [
-                contestant["name"],
-                f"{contestant['rate']:,.1f}",
-                f"{ratio:.1f} x",
-                f"{contestant['peak_memory_mb']:,}",
-            ]
-        )
-    print(table(["encoder", result["unit"], "ours / it", "peak MB"], lines))
-    print(
-        f"\nours over the fastest peer with the same result ({result['fastest_peer']}): {result['ratio']} x"
-    )
+    text = race_table(result)
+    print(text)
+    if update_block(Path("README.md"), f"bench {result['stage']} {result['system']}", text):
+        note("wrote README.md")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,21 @@ def published_table(systems: Iterable[System]) -> str:
     return f"{table(header, lines)}\n\n{notes}"
 
 
+def race_table(result: dict) -> str:
+    """Render what a benchmark measured: a line for each contestant, then the ratio and the machine."""
+    ours = result["ours"]["rate"]
+    lines = [
+        [c["name"], f"{c['rate']:,.1f}", f"{ours / c['rate']:.1f} x", f"{c['peak_memory_mb']:,}"]
+        for c in (result["ours"], *result["peers"])
+        if "rate" in c
+    ]
+    text = table(["who", result["unit"], "ours / it", "peak MB"], lines)
+    return (
+        f"{text}\n\nOurs over the fastest peer with the same result ({result['fastest_peer']}): **{result['ratio']} x**, "
+        f"with {result['threads']} threads on {result['machine']['processor']}."
+    )
+
+
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """Render a Markdown table, its columns aligned: the first two to the left, the others to the right."""
     lines = [list(header), *lines]
