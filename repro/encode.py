@@ -63,7 +63,8 @@ def encode(wanted: Plan, only: str | None, force: bool, threads: int, shard_size
     parts = {part: artifact for part, artifact in parts.items() if only in (None, part)}
     missing = {part: artifact for part, artifact in parts.items() if force or not artifact.is_current()}
     if missing:
-        encoder = _open_encoder(wanted, threads)
+        # one model for documents and queries alike
+        encoder = (SpladePart if wanted.system.kind == "splade" else DensePart)(wanted, threads)
         for part, artifact in missing.items():
             if part == "documents":
                 texts, total = wanted.collection.documents(), wanted.corpus.documents
@@ -73,11 +74,6 @@ def encode(wanted: Plan, only: str | None, force: bool, threads: int, shard_size
             _encode_part(encoder, part, texts, total, artifact, wanted, shard_size, resume=not force)
     _link_model(wanted)
     return list(parts.values())
-
-
-def _open_encoder(wanted: Plan, threads: int) -> "SpladePart | DensePart":
-    """Load the model once for documents and queries alike."""
-    return (SpladePart if wanted.system.kind == "splade" else DensePart)(wanted, threads)
 
 
 class SpladePart:
@@ -103,17 +99,10 @@ class SpladePart:
         return self.encoder.encode([self.prefixes[part] + text for _, text in chunk], self.lengths[part])
 
     def _vectors(self, chunks: Iterable[list[Text]], part: str, counts: dict) -> Iterator[ImpactVector]:
-        from repro.splade.encoder import impacts
-
-        vocabulary = self.encoder.vocabulary
         for chunk, encoded in _ahead(chunks, lambda chunk: self._encode(chunk, part)):
-            quantised = impacts(encoded.weights, self.scale)
-            for i, (identifier, text) in enumerate(chunk):
-                rows = slice(encoded.starts[i], encoded.starts[i + 1])
-                pairs = zip(encoded.terms[rows].tolist(), quantised[rows].tolist())
-                vector = {vocabulary[term]: impact for term, impact in pairs if impact >= 1}
+            counts["active_terms"] += len(encoded.terms)
+            for (identifier, text), vector in zip(chunk, self.encoder.impact_vectors(encoded, self.scale)):
                 counts["texts"] += 1
-                counts["active_terms"] += int(rows.stop - rows.start)
                 counts["postings"] += len(vector)
                 counts["without_terms"] += not vector
                 yield ImpactVector(identifier, text, vector)

@@ -32,21 +32,14 @@ def repro(
 
     start_jvm()
     from repro.lucene.searching import search_impacts
-    from repro.splade.encoder import SpladeEncoder, impacts
+    from repro.splade.encoder import SpladeEncoder
 
     queries = _queries(collection, split)
     encoder = SpladeEncoder(Path(model), threads, device="cpu")
 
     def work() -> int:
         encoded = encoder.encode([text for _, text in queries], 256)
-        quantised = impacts(encoded.weights)
-        vectors = []
-        for i, (query, _) in enumerate(queries):
-            rows = slice(encoded.starts[i], encoded.starts[i + 1])
-            pairs = zip(encoded.terms[rows].tolist(), quantised[rows].tolist())
-            vectors.append(
-                (query, {encoder.vocabulary[term]: impact for term, impact in pairs if impact >= 1})
-            )
+        vectors = [(qid, vector) for (qid, _), vector in zip(queries, encoder.impact_vectors(encoded))]
         return sum(1 for _ in search_impacts(Path(index), vectors, hits, threads))
 
     return work

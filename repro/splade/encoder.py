@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,13 @@ class SpladeEncoder:
         return SparseVectors(
             starts, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
         )
+
+    def impact_vectors(self, encoded: SparseVectors, scale: float = 256 / 5) -> Iterator[dict[str, int]]:
+        """Yield each text's vector as {term: impact}, impacts from 1 up (see ``impacts``)."""
+        quantised = impacts(encoded.weights, scale)
+        for start, end in pairwise(encoded.starts):
+            pairs = zip(encoded.terms[start:end].tolist(), quantised[start:end].tolist())
+            yield {self.vocabulary[term]: impact for term, impact in pairs if impact >= 1}
 
     @torch.inference_mode()
     def _encode_batch(self, tokens: list[list[int]]) -> list[Row]:
