@@ -64,6 +64,7 @@ class SpladeEncoder:
         """Number of parameters, tied ones counted once."""
         self.longest = self.model.config.max_position_embeddings
         self.vocabulary = self.tokenizer.convert_ids_to_tokens(list(range(self.model.config.vocab_size)))
+        self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
         output = self.model.get_output_embeddings()
         self.method = choose_method(precision, output.weight.shape[1], self.device)
         self.model.to(self.device)
@@ -76,11 +77,10 @@ class SpladeEncoder:
         rows: list[Row] = [None] * len(texts)
         tokens = self._tokenize(texts, min(max_length, self.longest))
         batches = list(_batches([len(t) for t in tokens], self._batch_tokens()))
-        with ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            encoded = pool.map(self._encode_batch, ([tokens[i] for i in batch] for batch in batches))
-            for batch, found in zip(batches, encoded):
-                for i, row in zip(batch, found):
-                    rows[i] = row
+        encoded = self.workers.map(self._encode_batch, ([tokens[i] for i in batch] for batch in batches))
+        for batch, found in zip(batches, encoded):
+            for i, row in zip(batch, found):
+                rows[i] = row
         starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _ in rows])]).astype(np.int64)
         if not rows:
             return SparseVectors(starts, np.empty(0, np.int32), np.empty(0, np.float32))
