@@ -21,6 +21,10 @@ from repro.data.weights import UNLOADABLE
 from repro.errors import InputError
 from repro.splade.head import MaxPooledHead, Row, choose_method
 
+# oneDNN keeps a compiled primitive for each shape that it met, a thousand of them by default; batches here come in many
+# shapes, and memory would grow with the collection. Read at the first product, not at import.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+
 BATCH_TOKENS = 768
 """Tokens in a batch on a CPU: the activations of one layer stay near a core's cache."""
 CUDA_BATCH_TOKENS = 32_768
