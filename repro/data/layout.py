@@ -63,7 +63,8 @@ class Plan:
             "prefix": self.system.query_prefix,
             **self._model(),
         }
-        name = f"{self.system.name}.{self.collection.name}.queries"
+        part = "queries" if self.judged_only else "all-queries"
+        name = f"{self.system.name}.{self.collection.name}.{part}"
         return Artifact(self.work / "encoded" / self.collection.corpus / name, inputs)
 
     @property

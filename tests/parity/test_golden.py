@@ -24,11 +24,8 @@ def ours() -> tuple[np.ndarray, list[str]]:
 
 def sentence_transformers() -> tuple[np.ndarray, list[str]]:
     from sentence_transformers import SparseEncoder
-    from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sparse_encoder.modules import SpladePooling
 
-    body = Transformer(str(resolve(find_system("splade-tiny")).path), transformer_task="fill-mask")
-    encoder = SparseEncoder(modules=[body, SpladePooling("max")], device="cpu")
+    encoder = SparseEncoder(str(resolve(find_system("splade-tiny")).path), device="cpu")
     dense = encoder.encode(SENTENCES, convert_to_sparse_tensor=False).numpy()
     return dense, encoder.tokenizer.convert_ids_to_tokens(list(range(dense.shape[1])))
 
