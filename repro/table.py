@@ -4,7 +4,7 @@
     python -m repro.table --collection msmarco-passage/dev --systems bm25,splade-tiny,splade-mini,splade-small
 
 Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into README's block
-for that collection, if the README here has one.
+for that collection, if the README here has one, the options are the defaults and no system that it shows would go.
 """
 
 import argparse
@@ -45,6 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     add_runs(parser)
     add_work(parser)
     args = parser.parse_args(argv)
+    figures = ("k1", "b", "scale", "precision")  # README has the figures for the defaults of these
+    args.own_options = any(getattr(args, name) != parser.get_default(name) for name in figures)
     names = args.systems.split(",") if args.systems else list(table_systems())
     systems = [find_system(name.strip()) for name in names]
     return tabulate(args, dict(zip(names, systems)))
@@ -143,9 +145,14 @@ def _report(
     records = results.as_records(rows)
     pandas.DataFrame.from_records(records, columns=results.COLUMNS).to_csv(f"{path}.csv", index=False)
     write_json(Path(f"{path}.json"), {"collection": collection, "rows": records, "made": provenance()})
-    readme = Path("README.md")
     wrote = [f"{path}.md, .csv, .json"]
-    if markdown.update_block(readme, f"table {collection}", markdown.measured_table(rows, machine=False)):
+    readme, block = Path("README.md"), f"table {collection}"
+    whole = markdown.shown_systems(readme, block) <= {row.system for row in rows}
+    if (
+        whole
+        and not args.own_options
+        and markdown.update_block(readme, block, markdown.measured_table(rows, machine=False))
+    ):
         wrote.append("README.md")
     markdown.update_block(readme, "published", markdown.published_table(table_systems().values()))
     note(f"wrote {' and '.join(wrote)}")

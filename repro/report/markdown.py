@@ -85,6 +85,13 @@ def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     return "\n".join([render(lines[0]), f"| {' | '.join(rule)} |", *map(render, lines[1:])])
 
 
+def shown_systems(path: Path, name: str) -> set[str]:
+    """Return the first column of the table that stands in a file's block; empty if there is none."""
+    content = path.read_text(encoding="utf-8") if path.is_file() else ""
+    block = content.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
+    return {line.split("|")[1].strip() for line in block.splitlines()[3:] if line.startswith("|")}
+
+
 def update_block(path: Path, name: str, text: str) -> bool:
     """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a file; tell whether it has such a block."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"

@@ -52,6 +52,16 @@ def test_readme_block_is_written(measured):
     )
 
 
+def test_readme_block_is_kept_from_partial_and_optional_runs(measured, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(measured[0], folder)
+    before = (folder / "README.md").read_text()
+    command = ["repro.table", "--collection", "tiny", "--systems"]
+    succeed(*command, "bm25", cwd=folder)
+    succeed(*command, SYSTEMS, "--k1", "0.82", cwd=folder, HF_HUB_OFFLINE="1")
+    assert (folder / "README.md").read_text() == before
+
+
 def test_runs_are_in_the_strict_form(measured):
     folder, _ = measured
     for system in SYSTEMS.split(",")[:3]:
