@@ -51,10 +51,10 @@ class SparseVectors:
 
 
 class SpladeEncoder:
-    """A SPLADE model in a local folder, ready to encode on ``threads`` cores (default: all), or on a GPU if there is one.
+    """A SPLADE model in a local folder, ready to encode on ``threads`` cores (default: all), or on a GPU.
 
-    ``precision`` is exact, float32 or bf16 (see ``head.py``); ``method`` tells how it is reached on this machine. Raises InputError if
-    the folder is no masked language model, or if it lacks a weight of one.
+    ``precision`` is exact, float32 or bf16 (see ``head.py``); ``method`` tells how it is reached on this machine.
+    Raises InputError if the folder is no masked language model, or if it lacks a weight of one.
     """
 
     def __init__(
