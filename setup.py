@@ -16,7 +16,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["repro", "repro.*"]),
-    package_data={"repro": ["systems.yaml", "data/sample/*.jsonl", "data/sample/qrels/*.tsv"]},
+    package_data={
+        "repro": ["systems.yaml", "data/sample/*.jsonl", "data/sample/qrels/*.tsv", "lucene/impacts.jar"]
+    },
     # Loaded with ctypes and needing no Python.h; where there is no C compiler, encoding goes on without it, slower.
     ext_modules=[Extension("repro_native", ["native/head.c"], extra_compile_args=["-O3"], optional=True)],
     python_requires=">=3.11,<3.12",  # Pyserini 1.6.0 is the newest for 3.11, and 2.x wants 3.12

@@ -10,6 +10,7 @@ from pathlib import Path
 from repro.errors import InputError
 
 PRECISIONS = ("exact", "float32", "bf16")
+FAISS_KINDS = ("flat", "float16", "hnsw")
 
 
 def add_collection(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +62,26 @@ def add_encoding(parser: argparse.ArgumentParser) -> None:
         choices=PRECISIONS,
         default="exact",
         help="of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded)",
+    )
+
+
+def add_faiss(parser: argparse.ArgumentParser) -> None:
+    """Add ``--faiss``, the kind of index that dense systems get."""
+    parser.add_argument(
+        "--faiss",
+        choices=FAISS_KINDS,
+        default="flat",
+        help="dense index: flat (exact), float16 (exact over rounded vectors, half the disk), hnsw (approximate graph, in memory)",
+    )
+
+
+def add_query_terms(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-query-terms``."""
+    parser.add_argument(
+        "--max-query-terms",
+        type=positive,
+        metavar="N",
+        help="search with the N strongest terms of a sparse query only: faster, not exact (default: all)",
     )
 
 

@@ -122,7 +122,7 @@ class DensePart:
         """Write one shard of float32 vectors; return its counts."""
         import numpy as np
 
-        from repro.dense.flat import write_embeddings
+        from repro.dense.embeddings import write_embeddings
 
         encode = self.encoder.encode_documents if part == "documents" else self.encoder.encode_queries
         ids, vectors = [], []

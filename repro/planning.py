@@ -36,4 +36,6 @@ def plan_for(args: argparse.Namespace, system: System, collection: Collection, c
         b=getattr(args, "b", 0.4),
         hits=getattr(args, "hits", 1000),
         judged_only=not getattr(args, "all_queries", False),
+        faiss=getattr(args, "faiss", "flat"),
+        max_query_terms=getattr(args, "max_query_terms", None),
     )

@@ -6,17 +6,27 @@ Queries of SPLADE and dense systems are encoded by python -m repro.encode, in a 
 """
 
 import argparse
-import itertools
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
-from repro.command import add_bm25, add_collection, add_encoding, add_runs, add_work, guarded, positive
+from repro.command import (
+    add_bm25,
+    add_collection,
+    add_encoding,
+    add_faiss,
+    add_query_terms,
+    add_runs,
+    add_work,
+    guarded,
+    positive,
+)
 from repro.data.artifacts import Artifact
 from repro.data.layout import Plan
 from repro.data.runs import write_run
-from repro.data.vectors import read_vectors
+from repro.data.vectors import read_vectors, strongest
 from repro.errors import InputError
 from repro.planning import plan
 from repro.progress import note, track
@@ -36,7 +46,9 @@ def main(argv: list[str] | None = None) -> int:
         "--all-queries", action="store_true", help="search with queries without a judgment, too"
     )
     parser.add_argument("--tag", help="the run's tag, its last column (default: the system's name)")
+    add_query_terms(parser)
     add_bm25(parser)
+    add_faiss(parser)
     add_encoding(parser)
     add_runs(parser)
     add_work(parser)
@@ -60,15 +72,13 @@ def search(wanted: Plan, threads: int, tag: str | None = None) -> Artifact:
     total = len(wanted.collection.queries(wanted.judged_only))
     run = wanted.run
     partial = run.begin()
-    results = _results(wanted, threads)
-    first = next(results)  # opening the index and, for Lucene, starting the JVM, are not searching
-    started = time.perf_counter()
-    searched = track(
-        itertools.chain([first], results), total, f"searching {wanted.index.path.name}", "queries"
-    )
-    lines = write_run(partial, searched, tag or wanted.system.name)
-    seconds = time.perf_counter() - started
-    rate = (total - 1) / seconds if total > 1 else None
+    with ExitStack() as stack:
+        results = _open(wanted, threads, stack)  # starting the JVM and opening the index are not searching
+        started = time.perf_counter()
+        searched = track(results, total, f"searching {wanted.index.path.name}", "queries")
+        lines = write_run(partial, searched, tag or wanted.system.name)
+        seconds = time.perf_counter() - started
+    rate = total / seconds
     run.finish(
         partial,
         system=wanted.system.name,
@@ -76,31 +86,28 @@ def search(wanted: Plan, threads: int, tag: str | None = None) -> Artifact:
         counts={"queries": total, "lines": lines},
         threads=threads,
         seconds=round(seconds, 3),
-        queries_per_second=rate and round(rate, 1),
+        queries_per_second=round(rate, 1),
     )
-    note(
-        f"{run.path.name}: {total:,} queries, {lines:,} lines"
-        + (f", {rate:,.0f} queries a second" if rate else "")
-    )
+    note(f"{run.path.name}: {total:,} queries, {lines:,} lines, {rate:,.0f} queries a second")
     return run
 
 
-def _results(wanted: Plan, threads: int) -> Iterator[tuple[str, dict[str, float]]]:
-    """Yield (query id, {docid: score}) from the engine that the system's kind needs."""
+def _open(wanted: Plan, threads: int, stack: ExitStack) -> Iterator[tuple[str, dict[str, float]]]:
+    """Open the index with the engine that its kind needs; return an iterator of (query id, {docid: score})."""
     index, k = wanted.index.path, wanted.hits
+    if wanted.system.kind == "dense":
+        from repro.dense.searching import DenseSearcher
+
+        return DenseSearcher(index, threads).search_all(wanted.queries.path, k)
+    from repro.lucene.searching import BatchSearcher, impact_query
+
     if wanted.system.kind == "bm25":
-        from repro.lucene.searching import search_bm25
-
-        queries = wanted.collection.queries(wanted.judged_only)
-        return search_bm25(index, queries, k, threads, wanted.k1, wanted.b)
-    if wanted.system.kind == "splade":
-        from repro.lucene.searching import search_impacts
-
-        vectors = read_vectors(wanted.queries.path)
-        return search_impacts(index, ((vector.id, vector.vector) for vector in vectors), k, threads)
-    from repro.dense.flat import search_flat
-
-    return search_flat(index, wanted.queries.path, k, threads)
+        searcher = stack.enter_context(BatchSearcher(index, threads, (wanted.k1, wanted.b)))
+        return searcher.search_all(wanted.collection.queries(wanted.judged_only), k)
+    searcher = stack.enter_context(BatchSearcher(index, threads))
+    vectors = read_vectors(wanted.queries.path)
+    terms = wanted.max_query_terms
+    return searcher.search_all(((v.id, impact_query(strongest(v.vector, terms))) for v in vectors), k)
 
 
 def _encode_queries(args: argparse.Namespace) -> None:

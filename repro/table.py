@@ -13,7 +13,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from repro.command import add_bm25, add_collection, add_encoding, add_runs, add_work, guarded
+from repro.command import (
+    add_bm25,
+    add_collection,
+    add_encoding,
+    add_faiss,
+    add_query_terms,
+    add_runs,
+    add_work,
+    guarded,
+)
 from repro.data.artifacts import provenance, write_json
 from repro.data.layout import Plan
 from repro.data.scan import warn_of_unknown
@@ -40,12 +49,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--keep-going", action="store_true", help="if a stage fails, go on with the other systems"
     )
+    add_query_terms(parser)
     add_bm25(parser)
+    add_faiss(parser)
     add_encoding(parser)
     add_runs(parser)
     add_work(parser)
     args = parser.parse_args(argv)
-    figures = ("k1", "b", "scale", "precision")  # README has the figures for the defaults of these
+    figures = (
+        "k1",
+        "b",
+        "scale",
+        "precision",
+        "faiss",
+        "max_query_terms",
+    )  # README has the figures for the defaults of these
     args.own_options = any(getattr(args, name) != parser.get_default(name) for name in figures)
     names = args.systems.split(",") if args.systems else list(table_systems())
     systems = [find_system(name.strip()) for name in names]
@@ -101,6 +119,7 @@ def stage_commands(args: argparse.Namespace, name: str, plan: Plan) -> list[list
     quantised = (
         ["--scale", repr(args.scale), "--precision", args.precision] if plan.system.kind == "splade" else []
     )
+    dense = ["--faiss", args.faiss] if plan.system.kind == "dense" else []
     commands = []
     learned = plan.weights is not None
     new_documents = learned and (args.force or not plan.documents.is_current())
@@ -108,10 +127,12 @@ def stage_commands(args: argparse.Namespace, name: str, plan: Plan) -> list[list
     if new_documents or new_queries:  # one process, so that the model is loaded once
         commands.append(["-m", "repro.encode", *common, *quantised])
     if args.force or new_documents or not plan.index.is_current():
-        commands.append(["-m", "repro.index", *common, *quantised])
+        commands.append(["-m", "repro.index", *common, *quantised, *dense])
     if args.force or commands or not plan.run.is_current():
-        bm25 = ["--k1", repr(args.k1), "--b", repr(args.b)] if plan.system.kind == "bm25" else []
-        commands.append(["-m", "repro.search", *common, *quantised, *bm25, "--runs", str(args.runs)])
+        own = ["--k1", repr(args.k1), "--b", repr(args.b)] if plan.system.kind == "bm25" else dense
+        if plan.system.kind == "splade" and args.max_query_terms:
+            own = ["--max-query-terms", str(args.max_query_terms)]
+        commands.append(["-m", "repro.search", *common, *quantised, *own, "--runs", str(args.runs)])
     return commands
 
 

@@ -2,7 +2,8 @@
 
 Interleaving spreads the machine's drift over all of them; a process each keeps their libraries, threads and peak memory
 apart. A contestant is a function in a module of this package, named ``module:function``; called with its settings, it
-loads what it needs and returns a function that does the work once and returns the number of items done.
+loads what it needs and returns a function that does the work once and returns the number of items done, alone or with
+further figures ({column: number}) of that turn; a figure named "seconds" is the time that counts.
 """
 
 import importlib
@@ -36,7 +37,8 @@ class Contestant:
 
 
 def run(contestants: list[Contestant], rounds: int, threads: int) -> list[dict]:
-    """Return each contestant's name, settings, rates (items a second, a round each), median rate and peak memory (MB).
+    """Return each contestant's name, settings, rates (items a second, a round each), median rate and peak memory (MB),
+    and the last turn's further figures.
 
     One that cannot start, since its library is not installed, say, has ``error`` instead.
     """
@@ -62,7 +64,7 @@ def report(
 ) -> dict:
     """Return what --json writes: ours, peers, and the ratio of ours to the fastest peer with the same result."""
     by_name = {contestant.name: contestant for contestant in contestants}
-    ours = next(r for r in results if by_name[r["name"]].ours)
+    ours = next((r for r in results if by_name[r["name"]].ours), results[0])
     peers = [r for r in results if not by_name[r["name"]].ours and by_name[r["name"]].rival and "rate" in r]
     fastest = max(peers, key=lambda r: r["rate"], default=None)
     return {
@@ -119,6 +121,7 @@ def _result(contestant: Contestant, said: dict, rates: list[float]) -> dict:
         "rate": round(statistics.median(rates), 2),
         "rates": [round(rate, 2) for rate in rates],
         "peak_memory_mb": said["peak_memory_mb"],
+        **({"figures": said["figures"]} if said["figures"] else {}),
     }
 
 
@@ -139,10 +142,12 @@ def _processor() -> str:
 def _turns(work: object) -> Iterator[dict]:
     for _ in sys.stdin:
         started = time.perf_counter()
-        items = work()
+        done = work()
         seconds = time.perf_counter() - started
+        items, figures = done if isinstance(done, tuple) else (done, {})
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        yield {"items": items, "seconds": seconds, "peak_memory_mb": round(memory)}
+        seconds = figures.pop("seconds", seconds)
+        yield {"items": items, "seconds": seconds, "peak_memory_mb": round(memory), "figures": figures}
 
 
 def main() -> int:

@@ -1,74 +1,163 @@
-"""Query encoding and impact search together: this project's, and Pyserini's ``search.lucene --impact --encoder``."""
+"""Searching an impact index with encoded queries: this project, Pyserini's searcher, and an exact sparse product.
 
+Every contestant returns its hits as lists of docids with scores.
+"""
+
+import time
 from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 
 from repro.benchmarks.contest import Contestant
-from repro.data.layout import Plan
+from repro.data.runs import ranked
+from repro.data.vectors import read_vectors
 
 
-def contestants(plan: Plan, collection: str, split: str | None, threads: int) -> list[Contestant]:
-    """Return both, on the plan's index; each turn encodes and searches all judged queries."""
-    settings = {
-        "model": str(plan.model_link),
-        "index": str(plan.index.path),
-        "collection": collection,
-        "split": split,
-        "threads": threads,
-        "hits": plan.hits,
-    }
+def contestants(
+    index: Path, vectors: Path, queries: list[Path], hits: int, threads: int, every: int
+) -> list[Contestant]:
+    """Return ours and the peers; each turn searches with all queries, the slow peer with every ``every``-th."""
+    settings = {"queries": [str(path) for path in queries], "hits": hits}
+    lucene = {**settings, "index": str(index), "threads": threads}
     return [
-        Contestant("repro", "searching:repro", settings, ours=True),
-        Contestant("pyserini.search.lucene --impact --encoder", "searching:pyserini", settings),
+        Contestant("repro", "searching:repro", lucene, ours=True),
+        Contestant("pyserini, batch_search", "searching:pyserini", {**lucene, "every": every}),
+        Contestant(
+            "pyserini, search, one at a time",
+            "searching:pyserini_single",
+            {**lucene, "every": every, "threads": 1},
+            rival=False,
+        ),
+        Contestant(
+            "scipy, sparse product, one thread",
+            "searching:scipy",
+            {**settings, "vectors": str(vectors)},
+            rival=False,
+        ),
     ]
 
 
-def repro(
-    model: str, index: str, collection: str, split: str | None, threads: int, hits: int
-) -> Callable[[], int]:
-    """All queries in batches, then the index, hits as lists of ids and scores."""
-    from pathlib import Path
+def repro(queries: list[str], index: str, hits: int, threads: int) -> Callable[[], tuple]:
+    """This project's searcher."""
+    from repro.lucene.searching import BatchSearcher, impact_query
 
-    from repro.lucene.java import start_jvm
+    searcher = BatchSearcher(Path(index), threads)
+    built = [impact_query(vector) for vector in encoded(queries).values()]
 
-    start_jvm()
-    from repro.lucene.searching import search_impacts
-    from repro.splade.encoder import SpladeEncoder
-
-    queries = _queries(collection, split)
-    encoder = SpladeEncoder(Path(model), threads, device="cpu")
-
-    def work() -> int:
-        encoded = encoder.encode([text for _, text in queries], 256)
-        vectors = [(qid, vector) for (qid, _), vector in zip(queries, encoder.impact_vectors(encoded))]
-        return sum(1 for _ in search_impacts(Path(index), vectors, hits, threads))
+    def work() -> tuple[int, dict]:
+        rankings = list(searcher.search(built, hits))
+        return len(rankings), _latencies([ranking.milliseconds for ranking in rankings])
 
     return work
 
 
-def pyserini(
-    model: str, index: str, collection: str, split: str | None, threads: int, hits: int
-) -> Callable[[], int]:
-    """What its command line does with ``--batch-size`` at all queries, without writing the file."""
+def pyserini(queries: list[str], index: str, hits: int, threads: int, every: int) -> Callable[[], int]:
+    """``LuceneImpactSearcher.batch_search``, its query encoder replaced by a look-up."""
+    searcher, ids = _pyserini_searcher(index, queries, every)
+
+    def work() -> int:
+        found = searcher.batch_search(ids, ids, hits, threads)
+        return len([[(hit.docid, hit.score) for hit in found[query]] for query in ids])
+
+    return work
+
+
+def pyserini_single(
+    queries: list[str], index: str, hits: int, threads: int, every: int
+) -> Callable[[], tuple]:
+    """``LuceneImpactSearcher.search``, a query after the other."""
+    searcher, ids = _pyserini_searcher(index, queries, every)
+
+    def work() -> tuple[int, dict]:
+        taken = []
+        for query in ids:
+            started = time.perf_counter()
+            [(hit.docid, hit.score) for hit in searcher.search(query, hits)]
+            taken.append(1000 * (time.perf_counter() - started))
+        return len(ids), _latencies(taken)
+
+    return work
+
+
+def scipy(queries: list[str], vectors: str, hits: int) -> Callable[[], tuple]:
+    """The product of each query with all documents as sparse matrices, then the k best."""
+    product = SparseProduct(Path(vectors))
+    vectors_of = list(encoded(queries).values())
+
+    def work() -> tuple[int, dict]:
+        taken = []
+        for vector in vectors_of:
+            started = time.perf_counter()
+            product.search(vector, hits)
+            taken.append(1000 * (time.perf_counter() - started))
+        return len(vectors_of), _latencies(taken)
+
+    return work
+
+
+class SparseProduct:
+    """All document vectors as one sparse matrix (documents x terms), held in memory."""
+
+    def __init__(self, vectors: Path) -> None:
+        from scipy.sparse import csr_matrix
+
+        self.terms: dict[str, int] = {}
+        self.docids, columns, impacts, ends = [], [], [], [0]
+        for vector in read_vectors(vectors):
+            self.docids.append(vector.id)
+            columns += [self.terms.setdefault(term, len(self.terms)) for term in vector.vector]
+            impacts += vector.vector.values()
+            ends.append(len(columns))
+        shape = (len(self.docids), len(self.terms))
+        self.matrix = csr_matrix((np.array(impacts, np.int32), columns, ends), shape=shape).tocsc()
+
+    def search(self, query: dict[str, int], k: int) -> dict[str, float]:
+        """Return {docid: score} of the k best documents and of all that tie with the last, in no order."""
+        known = {self.terms[term]: impact for term, impact in query.items() if term in self.terms}
+        columns = self.matrix[:, list(known)]
+        scores = columns @ np.array(list(known.values()), np.int32)
+        least = np.partition(scores, -k)[-k] if k < len(scores) else 1
+        rows = np.flatnonzero(scores >= max(least, 1))
+        return {self.docids[row]: float(scores[row]) for row in rows}
+
+
+def check(index: Path, vectors: Path, queries: list[Path], hits: int, threads: int) -> tuple[int, int]:
+    """Return the number of queries and of those whose ranking (docids, order, scores) is not the exact product's."""
+    from repro.lucene.searching import BatchSearcher, impact_query
+
+    product, wrong = SparseProduct(vectors), 0
+    vectors_of = encoded([str(path) for path in queries])
+    with BatchSearcher(index, threads) as searcher:
+        found = searcher.search([impact_query(vector) for vector in vectors_of.values()], hits)
+        for vector, ranking in zip(vectors_of.values(), found):
+            exact = ranked(product.search(vector, hits))[:hits]
+            wrong += exact != ranked(ranking.results())
+    return len(vectors_of), wrong
+
+
+def encoded(queries: list[str]) -> dict[str, dict[str, int]]:
+    """Return {query id: vector} of several folders of encoded queries."""
+    return {v.id: v.vector for folder in queries for v in read_vectors(Path(folder))}
+
+
+def _pyserini_searcher(index: str, queries: list[str], every: int) -> tuple[object, list[str]]:
     from repro.lucene.java import prepare_jvm
 
     prepare_jvm()
-    import torch
     from pyserini.search.lucene import LuceneImpactSearcher
 
-    torch.set_num_threads(threads)
-    queries = _queries(collection, split)
-    searcher = LuceneImpactSearcher(index, model)
+    vectors = dict(list(encoded(queries).items())[::every])
 
-    def work() -> int:
-        found = searcher.batch_search(
-            [text for _, text in queries], [query for query, _ in queries], hits, threads
-        )
-        return sum(bool([(hit.docid, hit.score) for hit in hits]) or 1 for hits in found.values())
+    class Encoded:
+        def encode(self, query: str) -> dict[str, int]:
+            return vectors[query]
 
-    return work
+    return LuceneImpactSearcher(index, Encoded(), min_idf=-1), list(vectors)
 
 
-def _queries(collection: str, split: str | None) -> list[tuple[str, str]]:
-    from repro.data.collection import open_collection
-
-    return [(query.id, query.text) for query in open_collection(collection, split).queries()]
+def _latencies(milliseconds: list[float]) -> dict[str, float]:
+    return {
+        "median ms": round(float(np.median(milliseconds)), 2),
+        "99 % ms": round(float(np.quantile(milliseconds, 0.99)), 2),
+    }

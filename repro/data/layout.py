@@ -2,7 +2,7 @@
 
     <work>/encoded/<corpus>/<system>/            documents: impact vectors, or embeddings
     <work>/encoded/<corpus>/<system>.<query set>/    queries, likewise
-    <work>/indexes/lucene-bm25.<corpus>/  lucene-impact.<corpus>.<system>/  faiss.<corpus>.<system>/
+    <work>/indexes/lucene-bm25.<corpus>/  lucene-impact.<corpus>.<system>/  faiss[-<kind>].<corpus>.<system>/
     <runs>/run.<collection>.<system>.trec        and its manifest beside it
 
 A stage's FORMAT goes up when its output changes for the same inputs; then older artifacts are made anew.
@@ -38,6 +38,8 @@ class Plan:
     b: float
     hits: int
     judged_only: bool = True
+    faiss: str = "flat"
+    max_query_terms: int | None = None
 
     @property
     def documents(self) -> Artifact:
@@ -77,6 +79,9 @@ class Plan:
                 self.work / "indexes" / f"lucene-bm25.{corpus}", {**inputs, "corpus": self.corpus.sha256}
             )
         prefix = "lucene-impact" if self.system.kind == "splade" else "faiss"
+        if self.system.kind == "dense" and self.faiss != "flat":
+            prefix += f"-{self.faiss}"
+            inputs["faiss"] = self.faiss
         path = self.work / "indexes" / f"{prefix}.{corpus}.{system}"
         return Artifact(path, {**inputs, "encoded": self.documents.fingerprint})
 
@@ -94,6 +99,8 @@ class Plan:
             inputs["queries"] = queries_checksum(self.collection.queries(self.judged_only))
         else:
             inputs["queries"] = self.queries.fingerprint
+        if self.system.kind == "splade" and self.max_query_terms:
+            inputs["max_query_terms"] = self.max_query_terms
         path = self.runs / f"run.{self.collection.name}.{self.system.name}.trec"
         return Artifact(path, inputs, single_file=True)
 

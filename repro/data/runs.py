@@ -19,13 +19,17 @@ Run = dict[str, dict[str, float]]
 
 def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
     """Order one query's documents as trec_eval does; return them with strictly decreasing 32-bit scores."""
-    order = sorted(scores, key=lambda docid: docid.encode(), reverse=True)
-    order.sort(key=lambda docid: -np.float32(scores[docid]))
-    result, last = [], np.float32(np.inf)
-    for docid in order:
-        last = min(np.float32(scores[docid]), np.nextafter(last, np.float32(-np.inf)))
-        result.append((docid, last))
-    return result
+    docids = sorted(scores, reverse=True)  # code points sort as the bytes of UTF-8 do
+    values = np.array([scores[docid] for docid in docids], dtype=np.float32)
+    order = np.argsort(-values, kind="stable")
+    values = values[order]
+    for i in np.flatnonzero(values[1:] == values[:-1]) + 1:
+        values[i] = np.nextafter(values[i - 1], np.float32(-np.inf))
+    for i in (
+        range(1, len(values)) if (values[1:] >= values[:-1]).any() else ()
+    ):  # a lowered score met the next
+        values[i] = min(values[i], np.nextafter(values[i - 1], np.float32(-np.inf)))
+    return [(docids[i], value) for i, value in zip(order, values)]
 
 
 def write_run(path: Path, results: Iterable[tuple[str, Mapping[str, float]]], tag: str) -> int:
@@ -34,9 +38,17 @@ def write_run(path: Path, results: Iterable[tuple[str, Mapping[str, float]]], ta
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for query, scores in results:
             for rank, (docid, score) in enumerate(ranked(scores), 1):
-                file.write(f"{query} Q0 {docid} {rank} {np.format_float_positional(score, trim='-')} {tag}\n")
+                file.write(f"{query} Q0 {docid} {rank} {_shortest(score)} {tag}\n")
                 lines += 1
     return lines
+
+
+def _shortest(score: np.float32) -> str:
+    """Return the shortest decimals, without an exponent, that read back as this 32-bit float."""
+    value = float(score)
+    if value.is_integer():  # most impact scores
+        return str(int(value))
+    return np.format_float_positional(score, trim="-")
 
 
 def read_run(path: Path, by_rank: bool = False) -> Run:

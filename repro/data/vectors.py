@@ -23,6 +23,13 @@ class ImpactVector(NamedTuple):
     vector: dict[str, int]
 
 
+def strongest(vector: dict[str, int], terms: int | None) -> dict[str, int]:
+    """Return a vector's ``terms`` greatest impacts, of equal ones the first in alphabetical order; None keeps all."""
+    if terms is None or len(vector) <= terms:
+        return vector
+    return dict(sorted(vector.items(), key=lambda item: (-item[1], item[0]))[:terms])
+
+
 def write_shard(path: Path, vectors: Iterable[ImpactVector]) -> None:
     """Write one gzip shard under a temporary name and rename it when whole."""
     temporary = path.with_name(path.name + ".tmp")

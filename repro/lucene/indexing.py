@@ -1,28 +1,72 @@
-"""Build Lucene indexes with Anserini's own indexer: BM25 over text, impacts over JSON vectors.
+"""Build Lucene indexes: BM25 over text with Anserini's own indexer, impacts over JSON vectors with this project's.
 
-Anserini leaves out documents without any term ("empty"); they could never be found, and here they are counted.
+Both indexers leave out documents without any term ("empty"); they could never be found, and here they are counted.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from repro.data.artifacts import remove
 from repro.data.collection import Document
+from repro.data.vectors import shard_paths
 from repro.errors import InputError
 from repro.lucene.java import java_error, start_jvm
 from repro.progress import bar
 
+BUFFER_SHARE = 4
+"""The indexer's buffer is one part in so many of the JVM's heap; sorting, merging and reading take of the rest."""
 
-def build_impact_index(vectors: Path, index: Path, documents: int, threads: int) -> dict:
-    """Index a folder of JSON impact vectors into ``index``; return the counts of documents indexed and empty."""
+
+@dataclass(frozen=True)
+class Indexing:
+    """How an index is built; none of it changes what a search finds."""
+
+    threads: int
+    memory: int = 2048
+    """The JVM's heap, in MB."""
+    store_raw: bool = False
+    """Keep each record in the stored field ``raw``, for display."""
+    merge: bool = True
+    """End with a single segment: the same size and speed each time."""
+
+
+def build_impact_index(vectors: Path, index: Path, documents: int, how: Indexing, manifest: dict) -> dict:
+    """Index a folder of JSON impact vectors into ``index``; return the counts of documents indexed and empty.
+
+    The index equals Anserini's, posting for posting (native/lucene). ``manifest`` goes into Lucene's commit data, as JSON.
+    """
+    start_jvm(how.memory)
+    from jnius import JavaException, autoclass
+
+    shards = [str(path.resolve()) for path in shard_paths(vectors)]
+    buffer = how.memory / BUFFER_SHARE
+    said = json.dumps(manifest, sort_keys=True)
+    try:
+        indexer = autoclass("repro.ImpactIndexer")(
+            str(index.resolve()), shards, how.threads, buffer, how.store_raw, how.merge, said
+        )
+        _run_with_progress(indexer.run, lambda: indexer.indexed() + indexer.empty(), documents)
+    except JavaException as error:
+        raise InputError(_without_class(java_error(error))) from error
+    indexed, empty = indexer.indexed(), indexer.empty()
+    if indexed + empty != documents:
+        raise InputError(
+            f"{vectors} holds {indexed + empty:,} of {documents:,} documents; was the folder changed? encode it again"
+        )
+    return {"documents": indexed, "empty": empty}
+
+
+def build_impact_index_with_anserini(vectors: Path, index: Path, documents: int, how: Indexing) -> dict:
+    """Do the same with Anserini's own indexer, which repeats each term as often as its impact says."""
     options = {"collectionClass": "JsonVectorCollection", "impact": True, "pretokenized": True}
-    return _index(vectors, index, documents, threads, options)
+    return _index_with_anserini(vectors, index, documents, how, options)
 
 
-def build_bm25_index(documents: Iterable[Document], index: Path, total: int, threads: int) -> dict:
+def build_bm25_index(documents: Iterable[Document], index: Path, total: int, how: Indexing) -> dict:
     """Index texts for BM25 (Anserini's English analyzer) into ``index``; return the counts as above.
 
     Anserini reads files only, so the texts go to temporary ones beside the index, one for each thread.
@@ -30,19 +74,47 @@ def build_bm25_index(documents: Iterable[Document], index: Path, total: int, thr
     texts = index.with_name(index.name + ".texts")
     remove(texts)
     texts.mkdir(parents=True)
-    names = [texts / f"part-{i:05d}.jsonl" for i in range(min(threads, total))]
+    names = [texts / f"part-{i:05d}.jsonl" for i in range(min(how.threads, total))]
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(open(name, "w", encoding="utf-8")) for name in names]
             for number, document in enumerate(documents):
                 line = json.dumps({"id": document.id, "contents": document.text}, ensure_ascii=False)
                 files[number % len(files)].write(line + "\n")
-        return _index(texts, index, total, threads, {"collectionClass": "JsonCollection"})
+        return _index_with_anserini(texts, index, total, how, {"collectionClass": "JsonCollection"})
     finally:
         remove(texts)
 
 
-def _index(source: Path, index: Path, documents: int, threads: int, options: dict) -> dict:
+def compare_indexes(first: Path, second: Path) -> tuple[int, list[str]]:
+    """Return the number of postings compared and the first differences, a sentence each, of two indexes.
+
+    Compared are documents, fields, stored fields, doc values, norms and, term by term, postings.
+    """
+    start_jvm()
+    from jnius import JavaException, autoclass
+
+    try:
+        found = autoclass("repro.IndexComparison")(str(first.resolve()), str(second.resolve()))
+    except JavaException as error:
+        raise InputError(_without_class(java_error(error))) from error
+    return found.postings(), list(found.differences())
+
+
+def commit_manifest(index: Path) -> dict | None:
+    """Return the manifest in the commit data of an index; None if it has none, as Anserini's."""
+    start_jvm()
+    from jnius import autoclass
+
+    directory = autoclass("org.apache.lucene.store.FSDirectory").open(
+        autoclass("java.nio.file.Paths").get(str(index.resolve()))
+    )
+    said = autoclass("org.apache.lucene.index.SegmentInfos").readLatestCommit(directory).getUserData()
+    found = said.get("manifest")
+    return json.loads(found) if found else None
+
+
+def _index_with_anserini(source: Path, index: Path, documents: int, how: Indexing, options: dict) -> dict:
     start_jvm()
     from jnius import JavaException, autoclass
 
@@ -51,8 +123,9 @@ def _index(source: Path, index: Path, documents: int, threads: int, options: dic
         "input": str(source.resolve()),
         "index": str(index.resolve()),
         "generatorClass": "DefaultLuceneDocumentGenerator",
-        "threads": threads,
-        "optimize": True,  # one segment: the same size and speed each time
+        "threads": how.threads,
+        "storeRaw": how.store_raw,
+        "optimize": how.merge,
         "quiet": True,
     }
     for name, value in {**common, **options}.items():
@@ -60,7 +133,8 @@ def _index(source: Path, index: Path, documents: int, threads: int, options: dic
     try:
         indexer = autoclass("io.anserini.index.IndexCollection")(args)
         counters = indexer.getCounters()
-        _run_with_progress(indexer, counters, documents)
+        done = lambda: counters.indexed.get() + counters.empty.get()
+        _run_with_progress(indexer.run, done, documents)
     except JavaException as error:
         raise InputError(f"Anserini could not index {source}: {java_error(error)}") from error
     counts = {name: getattr(counters, name).get() for name in ("indexed", "empty", "unindexable", "errors")}
@@ -72,13 +146,13 @@ def _index(source: Path, index: Path, documents: int, threads: int, options: dic
     return {"documents": counts["indexed"], "empty": counts["empty"]}
 
 
-def _run_with_progress(indexer: object, counters: object, documents: int) -> None:
-    """Run a Java indexer in a thread of its own while this one moves the bar; raise what it raises."""
+def _run_with_progress(work: Callable[[], None], done: Callable[[], int], documents: int) -> None:
+    """Run a Java method in a thread of its own while this one moves the bar; raise what it raises."""
     import jnius
 
     def run() -> None:
         try:
-            indexer.run()
+            work()
         finally:
             jnius.detach()
 
@@ -86,5 +160,10 @@ def _run_with_progress(indexer: object, counters: object, documents: int) -> Non
         running = pool.submit(run)
         while not running.done():
             wait([running], timeout=0.2)
-            progress.update(counters.indexed.get() + counters.empty.get() - progress.n)
+            progress.update(done() - progress.n)
         running.result()
+
+
+def _without_class(said: str) -> str:
+    """Return what a Java exception says without the names of classes in front."""
+    return said.split("Exception: ")[-1].removeprefix("JVM exception occurred: ")

@@ -27,6 +27,8 @@ USUAL_FOLDERS = (
     "/opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home",
 )
 VECTOR_MODULE = "jdk.incubator.vector"
+OWN_JAR = Path(__file__).with_name("impacts.jar")
+"""Made from native/lucene/*.java by native/lucene/build.py."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,10 @@ def anserini_jar() -> Path:
     return jars[-1]
 
 
-def prepare_jvm() -> Java:
+def prepare_jvm(heap_megabytes: int | None = None) -> Java:
     """Choose the Java and the JVM's options for this process; the JVM itself starts when jnius is imported.
 
-    Must come before anything imports jnius. What Pyserini asks of jnius later goes through the same filter: it adds the
+    The heap is at most ``heap_megabytes`` (default: half of the machine's memory, at most 8 GB). Must come before anything imports jnius. What Pyserini asks of jnius later goes through the same filter: it adds the
     vector module unconditionally, and a JVM without that module would refuse to start.
     """
     import jnius_config
@@ -123,7 +125,7 @@ def prepare_jvm() -> Java:
             asked(*wanted)
 
     jnius_config.add_options = add_options
-    add_options(f"-Xmx{_heap_megabytes()}m", "-Dslf4j.internal.verbosity=WARN")
+    add_options(f"-Xmx{heap_megabytes or _heap_megabytes()}m", "-Dslf4j.internal.verbosity=WARN")
     if (
         java.major >= 23
     ):  # Lucene unmaps files through sun.misc.Unsafe, and newer JVMs would warn of it each time
@@ -131,14 +133,14 @@ def prepare_jvm() -> Java:
     return java
 
 
-def start_jvm() -> Java:
-    """Start the JVM with Anserini's jar on the class path; return the Java it runs."""
+def start_jvm(heap_megabytes: int | None = None) -> Java:
+    """Start the JVM with Anserini's jar and this project's own on the class path; return the Java it runs."""
     import jnius_config
 
     running = jnius_config.vm_running
-    java = prepare_jvm()
+    java = prepare_jvm(heap_megabytes)
     if not running:
-        jnius_config.add_classpath(str(anserini_jar()))
+        jnius_config.add_classpath(str(anserini_jar()), str(OWN_JAR))
         from jnius import autoclass  # importing jnius starts the JVM
 
         quiet = autoclass(

@@ -60,16 +60,24 @@ def published_table(systems: Iterable[System]) -> str:
 def race_table(result: dict) -> str:
     """Render what a benchmark measured: a line for each contestant, then the ratio and the machine."""
     ours = result["ours"]["rate"]
+    ran = [c for c in (result["ours"], *result["peers"]) if "rate" in c]
+    further = list(dict.fromkeys(column for c in ran for column in c.get("figures", {})))
     lines = [
-        [c["name"], f"{c['rate']:,.1f}", f"{ours / c['rate']:.1f} x", f"{c['peak_memory_mb']:,}"]
-        for c in (result["ours"], *result["peers"])
-        if "rate" in c
+        [c["name"], f"{c['rate']:,.1f}"]
+        + ([f"{ours / c['rate']:.1f} x"] if result["ratio"] else [])
+        + [f"{c['peak_memory_mb']:,}"]
+        + [_figure(c.get("figures", {}).get(column)) for column in further]
+        for c in ran
     ]
-    text = table(["who", result["unit"], "ours / it", "peak MB"], lines)
-    return (
-        f"{text}\n\nOurs over the fastest peer with the same result ({result['fastest_peer']}): **{result['ratio']} x**, "
-        f"with {result['threads']} threads on {result['machine']['processor']}."
-    )
+    ratio = ["ours / it"] if result["ratio"] else []
+    text = table(["who", result["unit"], *ratio, "peak MB", *further], lines)
+    said = [f"With {result['threads']} threads on {result['machine']['processor']}."]
+    if result["ratio"]:
+        peer = f"Ours over the fastest peer with the same result ({result['fastest_peer']})"
+        said.insert(0, f"{peer}: **{result['ratio']} x**.")
+    if "check" in result:
+        said.append(result["check"])
+    return f"{text}\n\n{' '.join(said)}"
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -106,6 +114,10 @@ def update_block(path: Path, name: str, text: str) -> bool:
     if updated != content:
         path.write_text(updated, encoding="utf-8")
     return True
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"
 
 
 def _millions(parameters: int | None) -> str:

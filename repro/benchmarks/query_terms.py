@@ -1,0 +1,69 @@
+"""What a query's length costs, and what it is worth: only its strongest terms, from a few to all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from repro.benchmarks.contest import Contestant
+from repro.benchmarks.searching import encoded
+from repro.data.collection import open_collection
+from repro.data.vectors import strongest
+
+TERMS = (4, 8, 12, 16, 24, None)
+
+
+def contestants(
+    index: Path, queries: list[Path], collection: str, splits: list[str | None], hits: int, threads: int
+) -> list[Contestant]:
+    """Return a contestant for each number of terms; each turn searches with all queries of all splits."""
+    settings = {
+        "index": str(index),
+        "queries": [str(path) for path in queries],
+        "collection": collection,
+        "splits": splits,
+        "hits": hits,
+        "threads": threads,
+    }
+    return [
+        Contestant(
+            f"{terms} strongest terms" if terms else "all terms",
+            "query_terms:search",
+            {**settings, "terms": terms},
+            rival=False,
+        )
+        for terms in TERMS
+    ]
+
+
+def search(
+    index: str,
+    queries: list[str],
+    collection: str,
+    splits: list[str | None],
+    hits: int,
+    threads: int,
+    terms: int | None,
+) -> Callable[[], tuple]:
+    """Search with the strongest ``terms``; the figures are means over the queries of all splits."""
+    from repro.lucene.searching import BatchSearcher, impact_query
+    from repro.report.measures import evaluate, parse_measures
+
+    searcher = BatchSearcher(Path(index), threads)
+    vectors = {query: strongest(vector, terms) for query, vector in encoded(queries).items()}
+    built = [impact_query(vector) for vector in vectors.values()]
+    qrels = {
+        q: judged for split in splits for q, judged in open_collection(collection, split).qrels().items()
+    }
+    measures = parse_measures(["RR@10", "nDCG@10", "R@1000"])
+    once = list(searcher.search(built, hits))
+    found = evaluate(qrels, {q: ranking.results() for q, ranking in zip(vectors, once)}, measures).mean
+    quality = {name: round(value, 4) for name, value in found.items()}
+    mean = round(float(np.mean([len(vector) for vector in vectors.values()])), 1)
+
+    def work() -> tuple[int, dict]:
+        rankings = list(searcher.search(built, hits))
+        taken = np.median([ranking.milliseconds for ranking in rankings])
+        return len(rankings), {"terms/query": mean, "median ms": round(float(taken), 2), **quality}
+
+    return work

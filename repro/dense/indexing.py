@@ -1,0 +1,101 @@
+"""FAISS indexes in the layout that ``pyserini.search.faiss`` reads: ``index`` and ``docid``, a folder an index.
+
+``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they are written shard by
+shard and never held in memory; the bytes are those that ``faiss.write_index`` would write. ``hnsw`` (IndexHNSWFlat) is a graph
+that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from repro.dense.embeddings import read_embeddings
+from repro.progress import track
+
+ROWS = 65_536
+"""Vectors that are converted and written, or added to a graph, at a time."""
+
+HNSW_NEIGHBOURS = 32
+HNSW_BUILD_CANDIDATES = 200
+"""M and efConstruction, of the size that the literature uses for collections of millions."""
+
+
+def build_index(embeddings: Path, index: Path, kind: str, threads: int) -> dict:
+    """Write ``index/index`` and ``index/docid`` from a folder of embeddings; return the counts."""
+    import faiss
+
+    faiss.omp_set_num_threads(threads)
+    shards = sorted(embeddings.glob("part-*.npy"))
+    dimensions = next(read_embeddings(embeddings))[1].shape[1]
+    target = _graph(dimensions) if kind == "hnsw" else VectorFile(index / "index", empty(kind, dimensions))
+    documents = 0
+    with open(index / "docid", "w", encoding="utf-8") as docids:
+        for ids, vectors in track(read_embeddings(embeddings), len(shards), "indexing", "shards"):
+            for start in range(0, len(vectors), ROWS):
+                target.add(np.ascontiguousarray(vectors[start : start + ROWS]))
+            docids.writelines(f"{docid}\n" for docid in ids)
+            documents += len(ids)
+    if kind == "hnsw":
+        faiss.write_index(target, str(index / "index"))
+    else:
+        target.close()
+    return {"documents": documents, "empty": 0}
+
+
+def empty(kind: str, dimensions: int) -> object:
+    """Return an empty FAISS index over inner products, ``flat`` or ``float16``."""
+    import faiss
+
+    if kind == "flat":
+        return faiss.IndexFlatIP(dimensions)
+    return faiss.IndexScalarQuantizer(dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+
+
+def header(kind: str, dimensions: int) -> bytes:
+    """Return what FAISS writes of an empty index: its vectors would follow.
+
+    The number of vectors stands at byte 8; the last 8 bytes are the size of the vectors, in floats (flat) or bytes (float16).
+    """
+    import faiss
+
+    return faiss.serialize_index(empty(kind, dimensions)).tobytes()
+
+
+class VectorFile:
+    """A FAISS index file that is written as vectors arrive."""
+
+    def __init__(self, path: Path, index: object) -> None:
+        """Begin the file of an empty ``flat`` or ``float16`` index."""
+        import faiss
+
+        self.index = index
+        self.flat = isinstance(index, faiss.IndexFlat)
+        self.header = faiss.serialize_index(index).tobytes()
+        self.vectors = self.numbers = 0
+        self.file = open(path, "wb")  # noqa: SIM115  (closed by close)
+        self.file.write(self.header)
+
+    def add(self, vectors: np.ndarray) -> None:
+        """Append vectors (float32, documents x dimensions)."""
+        stored = vectors if self.flat else self.index.sa_encode(vectors)  # FAISS rounds in its own way
+        self.file.write(stored.tobytes())
+        self.vectors += len(vectors)
+        self.numbers += stored.size if self.flat else stored.nbytes
+
+    def close(self) -> None:
+        """Enter the counts into the header and close the file."""
+        for position, count in ((8, self.vectors), (len(self.header) - 8, self.numbers)):
+            self.file.seek(position)
+            self.file.write(count.to_bytes(8, "little"))
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+
+def _graph(dimensions: int) -> object:
+    import faiss
+
+    graph = faiss.IndexHNSWFlat(dimensions, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = HNSW_BUILD_CANDIDATES
+    return graph
