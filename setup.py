@@ -17,12 +17,20 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["repro", "repro.*"]),
     package_data={
-        "repro": ["systems.yaml", "data/sample/*.jsonl", "data/sample/qrels/*.tsv", "lucene/impacts.jar"]
+        "repro": [
+            "systems.yaml",
+            "recipes/*.yaml",
+            "data/sample/*.jsonl",
+            "data/sample/qrels/*.tsv",
+            "lucene/impacts.jar",
+        ]
     },
     # Loaded with ctypes and needing no Python.h; where there is no C compiler, encoding goes on without it, slower.
     ext_modules=[Extension("repro_native", ["native/head.c"], extra_compile_args=["-O3"], optional=True)],
     python_requires=">=3.11,<3.12",  # Pyserini 1.6.0 is the newest for 3.11, and 2.x wants 3.12
     install_requires=[
+        "accelerate>=1.1",  # transformers' trainer runs on it
+        "datasets>=4",
         "faiss-cpu>=1.9",  # Pyserini's own extra names `faiss`, which is not on PyPI
         "huggingface_hub>=0.30",
         "ir_datasets>=0.5.9",

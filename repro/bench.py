@@ -8,6 +8,7 @@ index       impact vectors indexed, beside Anserini; the two indexes are compare
 search      encoded queries searched, beside Pyserini and a sparse matrix product; the rankings are compared
 retrieve    query texts encoded and searched, beside Pyserini
 terms       searching with a query's strongest terms only: speed and effectiveness (--max-query-terms of search)
+train       training steps, beside Sentence Transformers' own modules (--data: what distill made)
 dense       embeddings searched: flat, float16 and HNSW indexes, beside FAISS's index in memory
 scale       indexing and searching at sizes drawn from the collection's distribution (--sizes)
 
@@ -60,6 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--memory", type=positive, default=2048, metavar="MB", help="the indexer's heap (default: 2048)"
     )
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="of train: distillation data")
     parser.add_argument(
         "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"
     )
@@ -164,6 +166,16 @@ def terms(args: argparse.Namespace) -> dict:
     return _race(args, racers, "queries a second", hits=args.hits)
 
 
+def train(args: argparse.Namespace) -> dict:
+    """Race training steps."""
+    from repro.benchmarks import training
+
+    if args.data is None or not list(args.data.glob("*.parquet")):
+        raise InputError("--data: expected a folder of parquet files that python -m repro.distill made")
+    folder = str(resolve(find_system(args.system)).path)
+    return _race(args, training.contestants(folder, args.data, args.threads), "rows a second")
+
+
 def dense(args: argparse.Namespace) -> dict:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
@@ -199,6 +211,7 @@ STAGES = {
     "search": search,
     "retrieve": retrieve,
     "terms": terms,
+    "train": train,
     "dense": dense,
     "scale": scale,
 }

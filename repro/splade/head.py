@@ -102,7 +102,18 @@ class MaxPooledHead:
             )
         )
 
+    def candidates(self, hidden: np.ndarray) -> np.ndarray:
+        """Return the ids (int32, ascending) of the terms that int8 screening leaves for one text: hidden is tokens x d."""
+        return self._screen_int8(hidden[None])[0]
+
     def _pool_int8(self, hidden: np.ndarray) -> list[Row]:
+        weight, bias = self.weight.numpy(), self.bias.numpy()
+        return [
+            _positive(terms, native.exact(states, weight, bias, terms))
+            for states, terms in zip(hidden, self._screen_int8(hidden))
+        ]
+
+    def _screen_int8(self, hidden: np.ndarray) -> list[np.ndarray]:
         texts, length, d = hidden.shape
         largest = np.maximum(np.abs(hidden).max(axis=(1, 2)), 1e-30)
         scale = (largest / 127).astype(np.float32)
@@ -112,11 +123,7 @@ class MaxPooledHead:
         error = np.sqrt(np.square(hidden - rounded).sum(axis=2).max(axis=1)) * MARGIN
         text_bounds = scale, np.float32(self.safety) * error, norm
         flat = quantised.astype(np.int8).reshape(texts * length, d)
-        found = native.screen(flat, np.full(texts, length), self.packed, self.term_bounds, text_bounds)
-        weight, bias = self.weight.numpy(), self.bias.numpy()
-        return [
-            _positive(terms, native.exact(hidden[i], weight, bias, terms)) for i, terms in enumerate(found)
-        ]
+        return native.screen(flat, np.full(texts, length), self.packed, self.term_bounds, text_bounds)
 
     def _pool_bf16(self, hidden: torch.Tensor) -> list[Row]:
         rounded = hidden.bfloat16()

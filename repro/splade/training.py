@@ -1,0 +1,193 @@
+"""The max-pooled head with a gradient, put into a Sentence Transformers SPLADE model in place of its own two modules' work.
+
+Only the token that won a term's maximum, and only where the maximum is positive, gets a gradient; so the forward pass keeps
+that token's number, and the backward pass gathers and scatters a few hundred rows a text:
+
+    y[i, v] = relu(max_t h[i, t] . w[v] + b[v]),   t*(i, v) the winner,   g = dL/dy where y > 0
+    dL/dh[i, t] = sum over v with t*(i, v) = t of g[i, v] w[v]      dL/dw[v] = sum over i of g[i, v] h[i, t*(i, v)]
+
+The forward pass screens (``head.py``) where that pays, else it walks all terms block by block. The tokens x vocabulary tensor
+never exists, in either direction.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import MethodType
+from typing import NamedTuple
+
+import torch
+from sentence_transformers import SparseEncoder
+from torch import Tensor, nn
+
+from repro.splade.head import BLOCK, CUDA_BLOCK, MaxPooledHead, choose_method
+
+GROUP_TOKENS = 4096
+"""Tokens, padding included, that go through the body together on a CPU: texts of like length, so that little is padding."""
+CUDA_GROUPS = 4
+"""Parts of a batch on a GPU, by length."""
+GATHERED = 2**18
+"""Rows that the backward pass gathers at a time."""
+
+
+class Winners(NamedTuple):
+    """Positive maxima: text, term and winning token of each (int64), and its logit (float32)."""
+
+    texts: Tensor
+    terms: Tensor
+    tokens: Tensor
+    logits: Tensor
+
+
+class _MaxPool(torch.autograd.Function):
+    """hidden (texts x tokens x d), weight (vocabulary x d), bias -> relu of max-pooled logits (texts x vocabulary)."""
+
+    @staticmethod
+    def forward(ctx, hidden: Tensor, weight: Tensor, bias: Tensor, lengths: Tensor, find: Callable) -> Tensor:
+        won = find(hidden.detach(), lengths)
+        ctx.save_for_backward(hidden, weight, won.texts, won.terms, won.tokens)
+        pooled = torch.zeros(len(hidden), len(weight), device=hidden.device)
+        pooled[won.texts, won.terms] = won.logits
+        return pooled
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, texts, terms, tokens = ctx.saved_tensors
+        received = gradient[texts, terms]
+        flat = hidden.reshape(-1, hidden.shape[2])
+        rows = texts * hidden.shape[1] + tokens
+        to_hidden, to_weight = torch.zeros_like(flat), torch.zeros_like(weight)
+        for start in range(0, len(rows), GATHERED):
+            part = slice(start, start + GATHERED)
+            row, term, share = rows[part], terms[part], received[part, None]
+            to_hidden.index_add_(0, row, (share * weight[term]).to(to_hidden.dtype))
+            to_weight.index_add_(0, term, (share * flat[row]).to(to_weight.dtype))
+        to_bias = torch.zeros(len(weight), device=weight.device).index_add_(0, terms, received)
+        return to_hidden.view_as(hidden), to_weight, to_bias, None, None
+
+
+class TrainableHead:
+    """The output layer of a masked language model, pooled and differentiable; ``parameters`` stay the model's own."""
+
+    def __init__(self, layer: nn.Linear, threads: int | None = None) -> None:
+        self.layer = layer
+        self.threads = threads or os.cpu_count()
+        self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._screen: tuple[int, MaxPooledHead] | None = None
+
+    def pool(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Return SPLADE weights, texts x vocabulary (float32), of padded hidden states; lengths counts each text's tokens."""
+        weight, bias = self.layer.weight, self.layer.bias
+        pooled = _MaxPool.apply(hidden, weight, bias, lengths, self._winners)
+        return torch.log1p(pooled)
+
+    def _winners(self, hidden: Tensor, lengths: Tensor) -> Winners:
+        method = choose_method("exact", hidden.shape[2], hidden.device)
+        if hidden.device.type == "cpu" and method == "int8 screening":
+            return self._screened(hidden.float(), lengths)
+        return self._blocked(hidden, lengths)
+
+    def _screened(self, hidden: Tensor, lengths: Tensor) -> Winners:
+        """Screen in int8 what could be positive, then compute that in float32; texts are spread over the workers."""
+        head = self._quantised()
+        texts = [(i, hidden[i, :length]) for i, length in enumerate(lengths.tolist())]
+        parts = [texts[start :: self.threads] for start in range(self.threads)]
+        weight, bias = self.layer.weight.detach(), self.layer.bias.detach()
+
+        def work(part: list[tuple[int, Tensor]]) -> list[Winners]:
+            found = []
+            for i, states in part:
+                terms = torch.from_numpy(head.candidates(states.numpy())).long()
+                logits, tokens = (states @ weight[terms].T).max(dim=0)
+                logits = logits + bias[terms]
+                keep = logits > 0
+                terms = terms[keep]
+                found.append(Winners(torch.full_like(terms, i), terms, tokens[keep], logits[keep]))
+            return found
+
+        found = [winners for part in self.workers.map(work, parts) for winners in part]
+        return Winners(*(torch.cat(column) for column in zip(*found)))
+
+    def _blocked(self, hidden: Tensor, lengths: Tensor) -> Winners:
+        """Compute all terms, a block at a time, in the precision that autocast asks for."""
+        texts, length, d = hidden.shape
+        padding = torch.arange(length, device=hidden.device)[None, :] >= lengths[:, None].to(hidden.device)
+        dtype = torch.get_autocast_dtype(hidden.device.type) if _autocast(hidden) else torch.float32
+        states = hidden.reshape(texts * length, d).to(dtype)
+        weight, bias = self.layer.weight.detach(), self.layer.bias.detach().float()
+        size, found = CUDA_BLOCK if hidden.is_cuda else BLOCK, []
+        for start in range(0, len(weight), size):
+            products = torch.mm(states, weight[start : start + size].to(dtype).T).view(texts, length, -1)
+            products.masked_fill_(padding[:, :, None], float("-inf"))
+            logits, tokens = products.max(dim=1)
+            logits = logits.float() + bias[start : start + size]
+            row, term = (logits > 0).nonzero(as_tuple=True)
+            found.append(Winners(row, term + start, tokens[row, term], logits[row, term]))
+        return Winners(*(torch.cat(column) for column in zip(*found)))
+
+    def _quantised(self) -> MaxPooledHead:
+        """Return the screening head of the weights as they are now; made anew after each step of the optimiser."""
+        version = self.layer.weight._version
+        if self._screen is None or self._screen[0] != version:
+            weight, bias = self.layer.weight, self.layer.bias
+            self._screen = version, MaxPooledHead(weight, bias, "int8 screening")
+        return self._screen[1]
+
+
+def use_max_pooled_head(model: SparseEncoder, threads: int | None = None) -> SparseEncoder:
+    """Make a stock SPLADE model (fill-mask transformer, max pooling) compute the same with ``TrainableHead``; return it.
+
+    Its classes, parameters and state stay what they were, so that it is saved, loaded and resumed as any other.
+    """
+    transformer, pooling = model[0], model[1]
+    layer = transformer.model.get_output_embeddings()
+    if pooling.pooling_strategy != "max" or pooling.activation_function != "relu":
+        raise ValueError("only SPLADE-max with relu has this head")
+    head = TrainableHead(layer, threads)
+    layer.forward = lambda hidden: hidden  # so that the model's "logits" are the head's input
+
+    def forward(self: nn.Module, features: dict, **_: object) -> dict:
+        features["sentence_embedding"] = _embed(self.model, head, features)
+        return features
+
+    transformer.forward = MethodType(forward, transformer)
+    pooling.forward = lambda features, **_: features
+    pooling.embedding_dimension = layer.weight.shape[0]
+    return model
+
+
+def _embed(body: nn.Module, head: TrainableHead, features: dict) -> Tensor:
+    """Return texts x vocabulary: the body and the head over groups of like length, in the texts' order again."""
+    mask = features["attention_mask"]
+    lengths = mask.sum(dim=1)
+    order = torch.argsort(lengths, stable=True)
+    rows = []
+    for group in _groups(lengths[order].tolist(), mask.is_cuda):
+        texts = order[group]
+        longest = int(lengths[texts].max())
+        taken = {
+            name: features[name][texts, :longest]
+            for name in ("input_ids", "token_type_ids")
+            if name in features
+        }
+        if int(lengths[texts].min()) < longest:
+            taken["attention_mask"] = mask[texts, :longest]
+        rows.append(head.pool(body(**taken).logits, lengths[texts]))
+    return torch.cat(rows)[torch.argsort(order)]
+
+
+def _groups(lengths: list[int], cuda: bool) -> list[slice]:
+    """Cut texts, shortest first, into groups of about GROUP_TOKENS padded tokens each (GPU: into CUDA_GROUPS)."""
+    if cuda:
+        size = -(-len(lengths) // CUDA_GROUPS)
+        return [slice(start, start + size) for start in range(0, len(lengths), size)]
+    groups, start = [], 0
+    for i, length in enumerate(lengths):
+        if (i - start + 1) * length > GROUP_TOKENS and i > start:
+            groups.append(slice(start, i))
+            start = i
+    return [*groups, slice(start, len(lengths))]
+
+
+def _autocast(hidden: Tensor) -> bool:
+    return torch.is_autocast_enabled(hidden.device.type)

@@ -1,0 +1,1 @@
+"""Training SPLADE models: recipes, distillation data, teachers, the trainer, model cards."""

@@ -1,0 +1,69 @@
+"""Hard negatives from run files: what a retriever ranks high and nobody judged relevant."""
+
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+NEGATIVES = 8
+"""Negatives of a query, as in the published distillation data."""
+SAME = 0.9
+"""Two passages whose words overlap by this much or more (Jaccard) are near-duplicates."""
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A query with one positive and its negatives, by document id."""
+
+    query: str
+    positive: str
+    negatives: tuple[str, ...]
+
+
+def candidates(
+    runs: Iterable[Mapping[str, Mapping[str, float]]], query: str, judged: Mapping[str, int], depth: int
+) -> list[str]:
+    """Return the documents that the runs rank best for a query, in turn, without those judged relevant (grade > 0)."""
+    ranked = [list(run.get(query, {}))[: depth + len(judged)] for run in runs]
+    found: dict[str, None] = {}
+    for rank in range(max(map(len, ranked), default=0)):
+        for docids in ranked:
+            if rank < len(docids) and judged.get(docids[rank], 0) <= 0:
+                found[docids[rank]] = None
+    return list(found)[:depth]
+
+
+def mine(
+    query: str,
+    judged: Mapping[str, int],
+    found: list[str],
+    texts: Mapping[str, str],
+    chance: random.Random,
+    others: list[str],
+    positives: int,
+) -> list[Mined]:
+    """Return a row for each of up to ``positives`` relevant documents: NEGATIVES drawn from ``found``, best ranks first.
+
+    Near-duplicates of any relevant document are dropped. Where too few are found, ``others`` (random documents) fill up.
+    """
+    relevant = [docid for docid, grade in judged.items() if grade > 0 and docid in texts]
+    words = [_words(texts[docid]) for docid in relevant]
+    kept = [d for d in found if d in texts and not any(_same(_words(texts[d]), own) for own in words)]
+    rows = []
+    for positive in chance.sample(relevant, min(positives, len(relevant))):
+        drawn = set(chance.sample(kept, min(NEGATIVES, len(kept))))
+        negatives = [d for d in kept if d in drawn]
+        fill = (d for d in others if judged.get(d, 0) <= 0 and d not in drawn)
+        while len(negatives) < NEGATIVES and (more := next(fill, None)) is not None:
+            negatives.append(more)
+        if len(negatives) == NEGATIVES:
+            rows.append(Mined(query, positive, tuple(negatives)))
+    return rows
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.lower()))
+
+
+def _same(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= SAME * len(one | other)

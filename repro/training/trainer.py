@@ -1,0 +1,174 @@
+"""The training itself: Sentence Transformers' trainer and losses over this project's max-pooled head.
+
+Loss: SpladeLoss of SparseMarginMSELoss (Hofstätter et al. 2020, arXiv:2010.02666) and FLOPS regularisers (Paria et al. 2020,
+arXiv:2004.05665) of queries and documents.
+"""
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed
+from sentence_transformers import SparseEncoder, SparseEncoderTrainer, SparseEncoderTrainingArguments
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sparse_encoder.evaluation import SparseInformationRetrievalEvaluator
+from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginMSELoss, SpladeLoss
+from sentence_transformers.sparse_encoder.modules import SpladePooling
+from transformers import PrinterCallback, TrainerCallback
+
+from repro.data.weights import UNLOADABLE
+from repro.errors import InputError
+from repro.progress import note
+from repro.splade.training import use_max_pooled_head
+from repro.training.recipe import Recipe
+
+SANE_TERMS = {"document": (5, 2000), "query": (1, 500)}
+"""Active terms outside of which a model is of little use: collapsed, or as slow to search as a dense one."""
+HELD_OUT = "held_out"
+METRIC = f"eval_{HELD_OUT}_dot_mrr@10"
+
+
+def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> SparseEncoder:
+    """Return a SPLADE-max model over a folder's masked language model, with this project's head unless ``stock``."""
+    try:
+        body = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
+    except UNLOADABLE as error:
+        raise InputError(f"{folder} does not load as a masked language model ({error})") from error
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = SparseEncoder(modules=[body, SpladePooling("max")], device=device, similarity_fn_name="dot")
+    return model if stock else use_max_pooled_head(model, threads)
+
+
+class GlobalFlops(FlopsLoss):
+    """The FLOPS term of the whole batch, whatever the number of processes it is spread over; counts active terms, too."""
+
+    active_terms = 0.0
+
+    def compute_loss_from_embeddings(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Return the sum over terms of the squared mean weight."""
+        self.active_terms = (embeddings.detach() > 0).sum(dim=1).float().mean()
+        mean = embeddings.mean(dim=0)
+        if torch.distributed.is_initialized() and self.training:
+            from torch.distributed.nn.functional import all_reduce
+
+            mean = all_reduce(mean) / torch.distributed.get_world_size()
+        return (mean**2).sum()
+
+
+class SpladeTrainer(SparseEncoderTrainer):
+    """Logs active terms beside the parts of the loss."""
+
+    def track_loss_components(self, loss: dict[str, torch.Tensor]) -> None:
+        """Add what the regularisers counted in this step."""
+        counted = {
+            "query_active_terms": self.loss.query_regularizer.active_terms,
+            "document_active_terms": self.loss.document_regularizer.active_terms,
+        }
+        super().track_loss_components({**loss, **counted})
+
+
+class TrainingLog(TrainerCallback):
+    """Writes what is logged as JSON lines, says it on stderr, and warns of active terms that leave the sane band."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warned: set[str] = set()
+
+    def on_log(self, args: object, state: object, control: object, logs: dict, **_: object) -> None:
+        """Record one line."""
+        if not state.is_world_process_zero:
+            return
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+        if "base_loss" in logs:
+            note(
+                f"step {state.global_step}/{state.max_steps}: ranking {logs['base_loss']:.3f}, regularisers "
+                f"{logs['query_regularizer_loss']:.3f} + {logs['document_regularizer_loss']:.3f}, active terms "
+                f"{logs['query_active_terms']:.0f} a query, {logs['document_active_terms']:.0f} a document"
+            )
+        elif METRIC in logs:
+            note(f"step {state.global_step}/{state.max_steps}: RR@10 {logs[METRIC]:.4f} on held-out queries")
+        for part, (least, most) in SANE_TERMS.items():
+            active = logs.get(f"{part}_active_terms")
+            if active is not None and not least <= active <= most and part not in self.warned:
+                self.warned.add(part)
+                weight = f"{part}_regularizer_weight"
+                cure = f"raise {weight}" if active > most else f"lower {weight} or the learning rate"
+                note(f"warning: {active:.0f} active terms a {part}, outside {least} to {most}; {cure}")
+
+
+def make_trainer(
+    model: SparseEncoder,
+    recipe: Recipe,
+    rows: object,
+    task: tuple[dict, dict, dict] | None,
+    folder: Path,
+    report_to: str = "none",
+    log_every: int | None = None,
+) -> SpladeTrainer:
+    """Return a trainer that leaves checkpoints in ``folder``; ``task`` chooses the best one (None: the last is kept)."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.batch_size % processes:
+        raise InputError(f"batch_size: {recipe.batch_size} is not divisible by {processes} processes")
+    steps = math.ceil(math.ceil(len(rows) / recipe.batch_size) * recipe.epochs)
+    every = max(1, steps // recipe.evaluations)
+    arguments = SparseEncoderTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size // processes,
+        per_device_eval_batch_size=64,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=round(recipe.warmup_ratio * steps),
+        optim=recipe.optimizer,
+        fp16=recipe.fp16 and torch.cuda.is_available(),
+        seed=recipe.seed,
+        logging_steps=log_every or max(1, every // 5),
+        eval_strategy="steps" if task else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=bool(task),
+        metric_for_best_model=METRIC if task else None,
+        greater_is_better=True if task else None,
+        report_to=report_to,
+        disable_tqdm=not sys.stderr.isatty(),
+        use_cpu=not torch.cuda.is_available(),
+        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
+    )
+    loss = SpladeLoss(
+        model,
+        SparseMarginMSELoss(model),
+        document_regularizer_weight=recipe.document_regularizer_weight,
+        query_regularizer_weight=recipe.query_regularizer_weight,
+        document_regularizer=GlobalFlops(model),
+        query_regularizer=GlobalFlops(model),
+    )
+    evaluator = None
+    if task:
+        evaluator = SparseInformationRetrievalEvaluator(
+            *task,
+            mrr_at_k=[10],
+            ndcg_at_k=[10],
+            accuracy_at_k=[10],
+            precision_recall_at_k=[10],
+            map_at_k=[10],
+            name=HELD_OUT,
+            batch_size=64,
+            show_progress_bar=False,
+            write_csv=False,
+        )
+    trainer = SpladeTrainer(
+        model,
+        arguments,
+        train_dataset=rows,
+        loss=loss,
+        evaluator=evaluator,
+        callbacks=[TrainingLog(folder / "log.jsonl")],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer

@@ -1,0 +1,154 @@
+"""The trainable head against Sentence Transformers' own modules: the same loss and the same gradients."""
+
+import pytest
+import torch
+from sentence_transformers import SparseEncoder
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sparse_encoder.losses import SparseMarginMSELoss, SpladeLoss
+from sentence_transformers.sparse_encoder.modules import SpladePooling
+from transformers import AutoTokenizer, DistilBertConfig, DistilBertForMaskedLM
+
+from repro.data.collection import open_collection
+from repro.data.systems import find_system
+from repro.data.weights import resolve
+from repro.splade import native, training
+from repro.splade.training import TrainableHead, use_max_pooled_head
+
+QUERIES, NEGATIVES = 6, 3
+EXACTLY_ZERO = (
+    "key.bias"  # adds the same to all of a token's attention logits: its gradient is rounding alone
+)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """The released splade-tiny, and a DistilBERT of random weights whose output layer is its own."""
+    bert = resolve(find_system("splade-tiny")).path
+    distilbert = tmp_path_factory.mktemp("models") / "splade-distilbert"
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    torch.manual_seed(3)
+    shape = {"dim": 64, "hidden_dim": 128, "n_layers": 2, "n_heads": 2, "tie_word_embeddings": False}
+    model = DistilBertForMaskedLM(DistilBertConfig(vocab_size=len(tokenizer), **shape))
+    with torch.no_grad():
+        model.vocab_projector.weight.normal_(0, 0.3)
+        model.vocab_projector.bias.fill_(-2.0)
+    model.save_pretrained(distilbert)
+    tokenizer.save_pretrained(distilbert)
+    return {"bert": bert, "distilbert": distilbert}
+
+
+def build(folder):
+    """A stock model in training mode without dropout."""
+    body = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=128)
+    model = SparseEncoder(modules=[body, SpladePooling("max")], device="cpu").train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        for name in ("dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+    return model
+
+
+def batch():
+    sample = open_collection("sample", "train")
+    documents = [d.text for d, _ in zip(sample.documents(), range(QUERIES * (1 + NEGATIVES)))]
+    columns = [[query.text for query, _ in zip(sample.queries(), range(QUERIES))]]
+    columns += [documents[i * QUERIES : (i + 1) * QUERIES] for i in range(1 + NEGATIVES)]
+    columns[1][0] = "Short."
+    return columns, 10 * torch.rand(QUERIES, NEGATIVES, generator=torch.Generator().manual_seed(1))
+
+
+def gradients(model):
+    columns, labels = batch()
+    features = [model.preprocess(column) for column in columns]
+    ranking = SparseMarginMSELoss(model)
+    loss = SpladeLoss(model, ranking, document_regularizer_weight=0.3, query_regularizer_weight=0.5)
+    parts = loss(features, labels)
+    sum(parts.values()).backward()
+    values = {name: part.item() for name, part in parts.items()}
+    return values, {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+@pytest.mark.parametrize("kernels", ["compiled", "none"])
+def test_loss_and_gradients_equal_the_stock_modules(models, architecture, kernels, monkeypatch):
+    if kernels == "compiled" and native.kernels() is None:
+        pytest.skip("no compiled kernels, or no AVX-512 VNNI, on this machine")
+    if kernels == "none":
+        monkeypatch.setattr(native, "kernels", lambda: None)
+    expected, theirs = gradients(build(models[architecture]))
+    found, ours = gradients(use_max_pooled_head(build(models[architecture]), threads=2))
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert ours.keys() == theirs.keys() and len(theirs) > 30
+    whole = torch.cat([gradient.flatten() for gradient in theirs.values()]).norm()
+    for name, gradient in theirs.items():
+        difference = (ours[name] - gradient).norm()
+        scale = whole if name.endswith(EXACTLY_ZERO) or "k_lin.bias" in name else gradient.norm()
+        assert difference <= 1e-5 * scale, name
+
+
+def test_a_wrong_winner_would_be_seen(models, monkeypatch):
+    """The test above must be able to fail: shift the winning tokens by one."""
+    whole = TrainableHead._winners
+
+    def shifted(self, hidden, lengths):
+        won = whole(self, hidden, lengths)
+        return won._replace(tokens=(won.tokens + 1) % lengths[won.texts])
+
+    _, theirs = gradients(build(models["bert"]))
+    monkeypatch.setattr(TrainableHead, "_winners", shifted)
+    _, ours = gradients(use_max_pooled_head(build(models["bert"]), threads=2))
+    name = "0.model.cls.predictions.transform.dense.weight"
+    assert (ours[name] - theirs[name]).norm() > 1e-2 * theirs[name].norm()
+
+
+def test_thirty_steps_follow_the_same_curve(models):
+    curves = []
+    for model in (build(models["bert"]), use_max_pooled_head(build(models["bert"]), threads=2)):
+        columns, labels = batch()
+        features = [model.preprocess(column) for column in columns]
+        ranking = SparseMarginMSELoss(model)
+        loss = SpladeLoss(model, ranking, document_regularizer_weight=0.3, query_regularizer_weight=0.5)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+        curve = []
+        for _ in range(30):
+            total = sum(loss([dict(f) for f in features], labels).values())
+            optimiser.zero_grad()
+            total.backward()
+            optimiser.step()
+            curve.append(total.item())
+        curves.append(curve)
+    assert curves[1] == pytest.approx(curves[0], rel=2e-3)
+    assert curves[0][-1] < 0.7 * curves[0][0]
+
+
+def test_state_and_folder_stay_those_of_a_stock_model(models, tmp_path):
+    stock, ours = build(models["bert"]), use_max_pooled_head(build(models["bert"]))
+    assert ours.state_dict().keys() == stock.state_dict().keys()
+    ours.save_pretrained(str(tmp_path / "splade-saved"), create_model_card=False)
+    modules = (tmp_path / "splade-saved/modules.json").read_text()
+    assert "repro" not in modules and "SpladePooling" in modules
+    loaded = SparseEncoder(str(tmp_path / "splade-saved"), device="cpu")
+    texts = batch()[0][1]
+    expected = stock.eval().encode(texts, convert_to_sparse_tensor=False)
+    assert torch.allclose(loaded.encode(texts, convert_to_sparse_tensor=False), expected, atol=1e-6)
+    assert torch.allclose(ours.eval().encode(texts, convert_to_sparse_tensor=False), expected, atol=1e-5)
+
+
+def test_groups_cover_all_texts_and_pad_little():
+    lengths = sorted([5, 5, 6, 7, 64, 64, 65, 128, 128, 500] * 30)
+    groups = training._groups(lengths, cuda=False)
+    assert [i for group in groups for i in range(group.start, group.stop)] == list(range(len(lengths)))
+    padded = sum((g.stop - g.start) * lengths[g.stop - 1] for g in groups)
+    assert padded < 1.1 * sum(lengths)
+    assert training._groups([10_000], cuda=False) == [slice(0, 1)]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+def test_gradients_on_a_gpu(models):
+    _, expected = gradients(build(models["bert"]).cuda())
+    _, found = gradients(use_max_pooled_head(build(models["bert"]).cuda()))
+    for name, gradient in expected.items():
+        if not name.endswith(EXACTLY_ZERO):
+            assert (found[name] - gradient).norm() <= 1e-3 * gradient.norm(), name
