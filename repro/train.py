@@ -7,6 +7,7 @@ same command goes on where an interrupted training left its last checkpoint. Sev
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     recipe = read_recipe(args.recipe, _changes(args.set))
     base = resolve(_base(recipe.base))
-    parquet = _data(recipe, args)
+    with _first_process_first():
+        parquet = _data(recipe, args)
     inputs = {
         "stage": "train",
         "format": FORMAT,
@@ -87,7 +89,8 @@ def train(
     kept, aside = data.split(rows, recipe.held_out)
     task = data.retrieval_task(aside) if len(aside) else None
     checkpoints = model.path.with_name(f"{model.path.name}.checkpoints")
-    resume = _resume(checkpoints, model.inputs, args.force)
+    with _first_process_first():
+        resume = _resume(checkpoints, model.inputs, args.force)
     torch.manual_seed(recipe.seed)
     encoder = open_model(base.path, recipe.max_length, args.stock, args.threads)
     trainer = make_trainer(
@@ -202,6 +205,16 @@ def _resume(checkpoints: Path, inputs: dict, force: bool) -> bool:
 
 def _first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
+
+
+def _first_process_first() -> contextlib.AbstractContextManager:
+    """Return a context that the other processes of torchrun enter when the first has left it."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return contextlib.nullcontext()
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=not torch.cuda.is_available()).main_process_first()
 
 
 def _push(folder: Path, name: str) -> None:

@@ -42,7 +42,7 @@ def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
     if held_out >= len(rows):
         raise InputError(f"held_out: {held_out:,} of {len(rows):,} rows leave none to train on")
     first = len(rows) - held_out
-    aside = rows.select(range(first, len(rows)))
+    aside = rows.select(list(range(first, len(rows))))  # a list may be empty, a range not
     queries = set(aside["query_id"])
     kept = [i for i, query in enumerate(rows.select(range(first))["query_id"]) if query not in queries]
     return rows.select(kept), aside

@@ -1,0 +1,172 @@
+"""Training from the command line: the sample's recipe, interruption, two processes, and what the model can be used by."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import REPOSITORY, refused, succeed
+from safetensors.torch import load_file
+
+from repro.data.systems import find_system
+from repro.data.weights import resolve
+
+SHORT = ["epochs=1", "evaluations=3", "held_out=20", "max_length=48", "learning_rate=1.0e-4"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with the sample's distillation data and a base without dropout."""
+    folder = tmp_path_factory.mktemp("training")
+    said = ["--split", "train", "--teacher", "dense:all-minilm-l6-v2", "--limit", "80"]
+    succeed("repro.distill", *said, "--output", "data", cwd=folder)
+    shutil.copytree(resolve(find_system("splade-tiny")).path, folder / "still")
+    config = json.loads((folder / "still/config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (folder / "still/config.json").write_text(json.dumps(config))
+    return folder
+
+
+def options(output, *changes):
+    return [
+        "--recipe",
+        "sample",
+        "--set",
+        *SHORT,
+        "data={parquet: data}",
+        *changes,
+        "--output",
+        output,
+        "--threads",
+        "2",
+    ]
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def log(folder):
+    lines = (folder / "training-log.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_distilled_rows_have_the_published_columns(folder):
+    rows = pd.concat(pd.read_parquet(path) for path in (folder / "data").glob("*.parquet"))
+    assert list(rows.columns) == [
+        "query_id",
+        "query",
+        "positive",
+        *(f"negative_{i}" for i in range(1, 9)),
+        "label",
+    ]
+    assert len(rows) == 80 and all(len(label) == 8 for label in rows.label)
+    passages = rows[["positive", *(f"negative_{i}" for i in range(1, 9))]]
+    assert all(len(set(row)) == 9 for row in passages.itertuples(index=False))
+    assert np.mean(np.stack(rows.label)) > 0.2  # the teacher prefers positives
+    manifest = json.loads((folder / "data.manifest.json").read_text())
+    assert manifest["teacher"] == "dense:all-minilm-l6-v2" and manifest["counts"]["rows"] == 80
+
+
+def test_killed_and_resumed_is_the_uninterrupted_model(folder):
+    """kill -9 after the first checkpoint; dropout is on, so the random state must come back, too."""
+    succeed("repro.train", *options("whole"), cwd=folder)
+    command = [sys.executable, "-m", "repro.train", *options("broken")]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    checkpoints = folder / "broken.checkpoints"
+    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "broken").exists()
+    succeed("repro.train", *options("broken"), cwd=folder)
+    whole, broken = weights(folder / "whole"), weights(folder / "broken")
+    assert whole.keys() == broken.keys()
+    assert all(torch.allclose(whole[name], broken[name], rtol=0, atol=1e-6) for name in whole)
+    assert not checkpoints.exists()
+    base = load_file(resolve(find_system("splade-tiny")).path / "model.safetensors")
+    name = "bert.encoder.layer.0.attention.self.query.weight"
+    assert not torch.allclose(whole[name], base[name], rtol=0, atol=1e-5)
+
+
+def test_two_processes_follow_the_curve_of_one(folder):
+    """The batch is spread over them, and the FLOPS term is the whole batch's; dropout is off."""
+    said = options("one", "base=still", "held_out=0")
+    succeed("repro.train", *said, "--log-every", "1", cwd=folder)
+    launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "repro.train"]
+    said = options("two", "base=still", "held_out=0")
+    succeed(*launcher, *said, "--log-every", "1", cwd=folder, OMP_NUM_THREADS="1")
+    one, two = ([line for line in log(folder / name) if "base_loss" in line] for name in ("one", "two"))
+    assert len(one) == len(two) >= 5
+    for a, b in zip(one, two):
+        for part in ("loss", "base_loss", "document_regularizer_loss", "query_regularizer_loss"):
+            assert b[part] == pytest.approx(a[part], rel=5e-3, abs=1e-3), (a, b)
+    first, second = weights(folder / "one"), weights(folder / "two")
+    assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def test_log_has_the_parts_of_the_loss_and_active_terms(folder):
+    lines = [line for line in log(folder / "whole") if "base_loss" in line]
+    assert lines
+    for line in lines:
+        assert {"step", "query_regularizer_loss", "document_regularizer_loss"} <= line.keys()
+        assert 5 < line["query_active_terms"] < 100 < line["document_active_terms"] < 1000
+    assert any("eval_held_out_dot_mrr@10" in line for line in log(folder / "whole"))
+
+
+def test_the_model_loads_everywhere(folder):
+    from sentence_transformers import SparseEncoder
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    path = folder / "splade-whole"
+    path.exists() or path.symlink_to(folder / "whole")
+    text = "why does the sea rise and fall"
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    model, loading = AutoModelForMaskedLM.from_pretrained(path, output_loading_info=True)
+    assert not loading["missing_keys"]
+    with torch.inference_mode():
+        logits = model.eval()(**tokenizer(text, return_tensors="pt")).logits[0]
+    expected = torch.log1p(torch.relu(logits)).amax(dim=0)
+    found = SparseEncoder(str(path), device="cpu").encode(text, convert_to_sparse_tensor=False)
+    assert torch.allclose(found, expected, atol=1e-5)
+    script = f"""if True:
+        import json
+        from repro.lucene.java import prepare_jvm
+        prepare_jvm()
+        from pyserini.encode import SpladeQueryEncoder
+        print(json.dumps(SpladeQueryEncoder({str(path)!r}, device="cpu").encode({text!r})))
+    """
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    theirs = json.loads(done.stdout.strip().splitlines()[-1])
+    terms = {tokenizer.convert_ids_to_tokens(i): w for i, w in enumerate(expected.tolist()) if w * 51.2 > 0.6}
+    assert terms.keys() <= theirs.keys()
+    assert all(theirs[term] == pytest.approx(w * 51.2, abs=0.51) for term, w in terms.items())
+    card = (path / "README.md").read_text()
+    assert "RR@10" in card and "learning_rate" in card and "library_name: sentence-transformers" in card
+    table = succeed("repro.table", "--systems", "splade:splade-whole", cwd=folder)
+    assert "| splade.whole " in table or "| splade.splade-whole " in table
+
+
+def test_recipes_are_checked(folder):
+    stage = ["repro.train", "--recipe"]
+    assert "unknown key 'learning'" in refused(*stage, "sample", "--set", "learning=1", cwd=folder)
+    assert "learning_rate: expected float" in refused(
+        *stage, "sample", "--set", "learning_rate=[]", cwd=folder
+    )
+    assert "choose from boolq, sample, splade-mini" in refused(*stage, "nothing", cwd=folder)
+    (folder / "half.yaml").write_text("base: splade-tiny\n")
+    assert "is missing" in refused(*stage, "half.yaml", cwd=folder)
+    said = refused(*stage, "sample", "--set", "data={parquet: nowhere}", cwd=folder)
+    assert "there is no nowhere; make it with python -m repro.distill" in said

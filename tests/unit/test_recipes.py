@@ -1,0 +1,89 @@
+"""Recipes say what was published, and rows are chosen as they say."""
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from repro.errors import InputError
+from repro.training.mining import candidates, mine
+from repro.training.recipe import FOLDER, read_recipe
+from repro.training.rows import choose
+
+PUBLISHED = REPOSITORY.parent / "shared" / "published.yaml"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_whole(path):
+    assert read_recipe(path.stem, {}).name == path.stem
+
+
+@pytest.mark.parametrize("size", ["tiny", "mini"])
+def test_published_recipes_say_what_was_published(size):
+    if not PUBLISHED.is_file():
+        pytest.skip("no published figures beside the repository")
+    told = yaml.safe_load(PUBLISHED.read_text())
+    common, own = told["recipes"]["common"], told["recipes"][size]
+    recipe = read_recipe(f"splade-{size}", {})
+    for ours, theirs in {
+        "query_regularizer_weight": "query_regularizer_weight",
+        "document_regularizer_weight": "document_regularizer_weight",
+        "epochs": "epochs",
+        "batch_size": "batch_size",
+        "learning_rate": "learning_rate",
+        "schedule": "schedule",
+        "warmup_ratio": "warmup_ratio",
+        "optimizer": "optimizer",
+        "fp16": "fp16",
+        "max_length": "max_length",
+    }.items():
+        assert getattr(recipe, ours) == float(common[theirs]) if ours == "learning_rate" else common[theirs]
+    assert len(recipe.negatives) == common["negatives_per_query"]
+    assert own["negatives"].endswith(", ".join(map(str, recipe.negatives)))
+    assert recipe.margin_floor == own["margin_floor"]
+    assert str(recipe.rows or "all") in own["rows"]
+    assert recipe.base == told["hub_names"]["base_models"][size]
+    assert recipe.data == {"hub": told["hub_names"]["distillation_data"]}
+    assert recipe.origin == "published" and read_recipe("splade-small", {}).origin == "ours"
+
+
+def test_negatives_are_chosen_by_ascending_margin():
+    recipe = read_recipe("splade-mini", {})
+    row = {"query": "q", "positive": "p", "label": [5.0, 0.2, 8.0, 3.0, 7.0, 1.5, 2.0, 6.0]}
+    row |= {f"negative_{i}": f"n{i}" for i in range(1, 9)}
+    # margins ascending: 0.2 (n2), 1.5 (n6), 2 (n7), 3 (n4), 5 (n1), 6 (n8), 7 (n5), 8 (n3); positions 0, 1, 4, 7
+    chosen = choose(row, recipe)
+    assert [chosen[f"negative_{i}"] for i in range(1, 5)] == ["n2", "n6", "n1", "n3"]
+    assert chosen["label"] == [1.0, 1.5, 5.0, 8.0]  # the least is raised to the floor
+    assert read_recipe("splade-tiny", {}).negatives == [0, 2, 4, 6]
+
+
+def test_candidates_alternate_between_runs_without_positives():
+    runs = [{"q": {"a": 3, "b": 2, "c": 1}}, {"q": {"c": 3, "d": 2, "a": 1}}, {}]
+    assert candidates(runs, "q", {"a": 1, "d": 0}, 10) == ["c", "b", "d"]
+    assert candidates(runs, "q", {"a": 1}, 2) == ["c", "b"]
+
+
+def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
+    import random
+
+    texts = {
+        "p": "The sky is blue, and so is the sea in the far south of here.",
+        "n": "Bread rises with yeast.",
+    }
+    texts["twin"] = texts["p"].upper().replace(",", "")
+    texts |= {f"r{i}": f"random text {i}" for i in range(10)}
+    others = [f"r{i}" for i in range(10)]
+    (row,) = mine("q", {"p": 1, "gone": 1}, ["twin", "n"], texts, random.Random(0), others, positives=3)
+    assert row.positive == "p" and row.negatives[0] == "n"
+    assert "twin" not in row.negatives and len(set(row.negatives)) == 8
+
+
+def test_values_of_a_wrong_kind_are_refused():
+    for change in (
+        {"negatives": "[9]"},
+        {"data": "{hub: x, parquet: y}"},
+        {"epochs": "0"},
+        {"fp16": "maybe"},
+    ):
+        with pytest.raises(InputError, match=next(iter(change))):
+            read_recipe("sample", change)
