@@ -61,6 +61,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--memory", type=positive, default=2048, metavar="MB", help="the indexer's heap (default: 2048)"
     )
+    parser.add_argument(
+        "--batch",
+        type=positive,
+        default=48,
+        metavar="N",
+        help="of train, in rows of 1 + 5 texts (default: 48)",
+    )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="of train: distillation data")
     parser.add_argument(
         "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"
@@ -173,7 +180,7 @@ def train(args: argparse.Namespace) -> dict:
     if args.data is None or not list(args.data.glob("*.parquet")):
         raise InputError("--data: expected a folder of parquet files that python -m repro.distill made")
     folder = str(resolve(find_system(args.system)).path)
-    return _race(args, training.contestants(folder, args.data, args.threads), "rows a second")
+    return _race(args, training.contestants(folder, args.data, args.batch, args.threads), "rows a second")
 
 
 def dense(args: argparse.Namespace) -> dict:

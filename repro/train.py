@@ -1,6 +1,7 @@
-"""Train a SPLADE model from a recipe.
+"""Train a SPLADE model from a recipe; or, as a base for one, a masked language model on a collection's texts.
 
     python -m repro.train --recipe sample
+    python -m repro.train --mlm msmarco-passage --shape tiny --minutes 10
 
 Recipes are in repro/recipes (splade-tiny, splade-mini, splade-small, sample) or a file of one's own; --set changes an entry. The
 same command goes on where an interrupted training left its last checkpoint. Several processes: torchrun -m repro.train ...
@@ -29,9 +30,17 @@ FORMAT = 1
 def main(argv: list[str] | None = None) -> int:
     """Parse, train unless the model is there, tell where it lies."""
     parser = argparse.ArgumentParser(prog="python -m repro.train", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--recipe", required=True, help="splade-tiny, splade-mini, splade-small, sample, or a file"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--recipe", help="splade-tiny, splade-mini, splade-small, sample, or a file")
+    what.add_argument(
+        "--mlm",
+        metavar="C",
+        help="pretrain a masked language model from random weights on this collection's texts",
     )
+    parser.add_argument(
+        "--shape", choices=["tiny", "mini", "small"], default="tiny", help="of --mlm: BERT's (default: tiny)"
+    )
+    parser.add_argument("--minutes", type=float, default=5, help="of --mlm (default: 5)")
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="change entries of the recipe"
     )
@@ -47,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     add_runs(parser)
     add_work(parser)
     args = parser.parse_args(argv)
+    if args.mlm:
+        return pretrain(args)
     recipe = read_recipe(args.recipe, _changes(args.set))
     base = resolve(_base(recipe.base))
     with _first_process_first():
@@ -67,6 +78,32 @@ def main(argv: list[str] | None = None) -> int:
         if args.push_to_hub:
             _push(model.path, args.push_to_hub)
         print(model.path)
+    return 0
+
+
+def pretrain(args: argparse.Namespace) -> int:
+    """Train a masked language model on a collection's texts, with splade-tiny's vocabulary."""
+    from repro.data.collection import open_collection
+    from repro.data.scan import scan_corpus
+    from repro.training.pretraining import pretrain as train_masked
+
+    collection = open_collection(args.mlm, None)
+    vocabulary = resolve(table_systems()["splade-tiny"])
+    inputs = {
+        "stage": "pretrain",
+        "format": FORMAT,
+        "corpus": scan_corpus(collection, args.work).sha256,
+        "vocabulary": vocabulary.sha256,
+        "shape": args.shape,
+        "minutes": args.minutes,
+    }
+    model = Artifact(args.output or args.work / "trained" / f"mlm-{args.shape}.{collection.corpus}", inputs)
+    if args.force or not model.is_current():
+        folder = model.begin()
+        texts = (document.text for document in collection.documents() if document.text)
+        facts = train_masked(texts, vocabulary.path, args.shape, args.minutes, folder, args.threads)
+        model.finish(folder, **facts)
+    print(model.path)
     return 0
 
 

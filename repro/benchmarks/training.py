@@ -6,22 +6,21 @@ from pathlib import Path
 
 from repro.benchmarks.contest import Contestant
 
-BATCH = 48
 TAKEN = 4
 """Negatives of a query: with the positive, five passages."""
 MAX_LENGTH = 128
 
 
-def contestants(model: str, data: Path, threads: int) -> list[Contestant]:
+def contestants(model: str, data: Path, batch: int, threads: int) -> list[Contestant]:
     """Return both; a turn is one step: forward, backward, optimiser. Items are rows: a query with five passages."""
-    settings = {"model": model, "data": str(data), "threads": threads}
+    settings = {"model": model, "data": str(data), "batch": batch, "threads": threads}
     return [
         Contestant("repro", "training:step", {**settings, "stock": False}, ours=True),
         Contestant("SparseEncoder with SpladePooling", "training:step", {**settings, "stock": True}),
     ]
 
 
-def step(model: str, data: str, threads: int, stock: bool) -> Callable[[], int]:
+def step(model: str, data: str, batch: int, threads: int, stock: bool) -> Callable[[], int]:
     """Load model and rows; each call trains on the next batch."""
     import pandas
     import torch
@@ -34,13 +33,13 @@ def step(model: str, data: str, threads: int, stock: bool) -> Callable[[], int]:
     encoder = open_model(Path(model), MAX_LENGTH, stock, threads).train()
     rows = pandas.concat([pandas.read_parquet(path) for path in sorted(Path(data).glob("*.parquet"))])
     columns = ["query", "positive", *(f"negative_{i}" for i in range(1, TAKEN + 1))]
-    starts = itertools.cycle(range(0, len(rows) - BATCH + 1, BATCH))
+    starts = itertools.cycle(range(0, len(rows) - batch + 1, batch))
     ranking = SparseMarginMSELoss(encoder)
     loss = SpladeLoss(encoder, ranking, document_regularizer_weight=0.3, query_regularizer_weight=0.5)
     optimiser = torch.optim.AdamW(encoder.parameters(), lr=2e-5, fused=True)
 
     def work() -> int:
-        part = rows.iloc[(start := next(starts)) : start + BATCH]
+        part = rows.iloc[(start := next(starts)) : start + batch]
         features = [encoder.preprocess(list(part[column])) for column in columns]
         labels = torch.tensor([label[:TAKEN] * 30 for label in part["label"]])
         optimiser.zero_grad()

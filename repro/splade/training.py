@@ -13,12 +13,14 @@ never exists, in either direction.
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import MethodType
 from typing import NamedTuple
 
 import torch
 from sentence_transformers import SparseEncoder
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from repro.splade.head import BLOCK, CUDA_BLOCK, MaxPooledHead, choose_method
 
@@ -26,6 +28,10 @@ GROUP_TOKENS = 4096
 """Tokens, padding included, that go through the body together on a CPU: texts of like length, so that little is padding."""
 CUDA_GROUPS = 4
 """Parts of a batch on a GPU, by length."""
+KEPT_BYTES = 5 * 2**29
+"""Activations of the body that a batch keeps for the backward pass on a CPU; what is beyond is computed a second time."""
+BYTES_PER_STATE = 100
+"""What a layer of BERT keeps for the backward pass, for each of a token's dimensions: some 25 float32 numbers."""
 GATHERED = 2**18
 """Rows that the backward pass gathers at a time."""
 
@@ -161,7 +167,9 @@ def _embed(body: nn.Module, head: TrainableHead, features: dict) -> Tensor:
     mask = features["attention_mask"]
     lengths = mask.sum(dim=1)
     order = torch.argsort(lengths, stable=True)
-    rows = []
+    token_bytes = body.config.num_hidden_layers * body.config.hidden_size * BYTES_PER_STATE
+    again = partial(checkpoint, body, use_reentrant=False)
+    rows, kept = [], 0
     for group in _groups(lengths[order].tolist(), mask.is_cuda):
         texts = order[group]
         longest = int(lengths[texts].max())
@@ -172,7 +180,9 @@ def _embed(body: nn.Module, head: TrainableHead, features: dict) -> Tensor:
         }
         if int(lengths[texts].min()) < longest:
             taken["attention_mask"] = mask[texts, :longest]
-        rows.append(head.pool(body(**taken).logits, lengths[texts]))
+        kept += taken["input_ids"].numel() * token_bytes
+        run = again if kept > KEPT_BYTES and torch.is_grad_enabled() and not mask.is_cuda else body
+        rows.append(head.pool(run(**taken).logits, lengths[texts]))
     return torch.cat(rows)[torch.argsort(order)]
 
 

@@ -9,7 +9,7 @@ import yaml
 from repro.errors import InputError
 
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
-DATA = ({"hub"}, {"parquet"}, {"collection", "split", "teacher", "negatives_from"})
+DATA = ({"hub"}, {"parquet"}, {"collection", "split", "teacher", "negatives_from", "depth"})
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Recipe:
     name: str
     origin: str
     base: str
-    data: dict[str, str]
+    data: dict[str, str | int]
     rows: int | None
     negatives: list[int]
     margin_floor: float
@@ -92,7 +92,7 @@ def _typed(path: Path, key: str, value: object, kind: object) -> object:
 def _check(path: Path, entries: dict) -> None:
     if not isinstance(entries["data"], dict) or set(entries["data"]) not in DATA:
         raise InputError(
-            f"{path}: data: expected {{hub: ...}}, {{parquet: ...}} or {{collection, split, teacher, negatives_from}}"
+            f"{path}: data: expected {{hub: ...}}, {{parquet: ...}} or {{collection, split, teacher, negatives_from, depth}}"
         )
     negatives = entries["negatives"]
     if not isinstance(negatives, list) or not negatives or any(n not in range(8) for n in negatives):

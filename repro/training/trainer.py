@@ -39,6 +39,9 @@ def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> Spar
         raise InputError(f"{folder} does not load as a masked language model ({error})") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = SparseEncoder(modules=[body, SpladePooling("max")], device=device, similarity_fn_name="dot")
+    model.model_card_data.generate_widget_examples = (
+        False  # it would encode some for a card that is not written
+    )
     return model if stock else use_max_pooled_head(model, threads)
 
 
@@ -129,6 +132,7 @@ def make_trainer(
         logging_steps=log_every or max(1, every // 5),
         eval_strategy="steps" if task else "no",
         eval_steps=every,
+        eval_on_start=bool(task),  # what the base does without any training
         save_strategy="steps",
         save_steps=every,
         save_total_limit=2,

@@ -75,6 +75,28 @@ def test_distilled_rows_have_the_published_columns(folder):
     assert manifest["teacher"] == "dense:all-minilm-l6-v2" and manifest["counts"]["rows"] == 80
 
 
+def test_a_cross_encoder_teaches_with_its_logits(folder):
+    """One of random weights: its margins must be differences of what transformers computes."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(folder / "still")
+    torch.manual_seed(5)
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(vocab_size=len(tokenizer), num_labels=1, initializer_range=0.5, **shape)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    model.save_pretrained(folder / "judge")
+    tokenizer.save_pretrained(folder / "judge")
+    said = ["--split", "train", "--teacher", "judge", "--limit", "10", "--output", "judged"]
+    succeed("repro.distill", *said, cwd=folder)
+    rows = pd.read_parquet(folder / "judged")
+    for row in rows.head(3).itertuples():
+        texts = [row.positive, *(getattr(row, f"negative_{i}") for i in range(1, 9))]
+        inputs = tokenizer([row.query] * 9, texts, padding=True, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            scores = model(**inputs).logits[:, 0].numpy()
+        assert np.allclose(row.label, scores[0] - scores[1:], atol=1e-4)
+
+
 def test_killed_and_resumed_is_the_uninterrupted_model(folder):
     """kill -9 after the first checkpoint; dropout is on, so the random state must come back, too."""
     succeed("repro.train", *options("whole"), cwd=folder)
@@ -112,6 +134,32 @@ def test_two_processes_follow_the_curve_of_one(folder):
             assert b[part] == pytest.approx(a[part], rel=5e-3, abs=1e-3), (a, b)
     first, second = weights(folder / "one"), weights(folder / "two")
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def test_a_masked_language_model_learns_and_is_a_base(folder):
+    said = ["--mlm", "sample", "--minutes", "0.15", "--output", "masked", "--threads", "2"]
+    succeed("repro.train", *said, cwd=folder)
+    manifest = json.loads((folder / "masked.manifest.json").read_text())
+    assert manifest["steps"] > 10 and manifest["loss"] < manifest["first_loss"] - 1.0
+    changes = options("from-masked", "base=masked", "held_out=0", "epochs=0.5")
+    succeed("repro.train", *changes, cwd=folder)
+    assert weights(folder / "from-masked")
+
+
+def test_a_collection_is_split_by_passage(folder):
+    from conftest import write_beir
+
+    from repro.data.collection import open_collection
+
+    qrels = [(f"q{i}", f"d{i // 2}", 1) for i in range(12)]  # two queries share each passage
+    documents = [(f"d{i}", "", f"passage number {i}") for i in range(6)]
+    write_beir(folder / "pairs", documents, [(q, f"query {q}") for q, _, _ in qrels], qrels)
+    path = folder / succeed("repro.split", "--collection", "pairs", "--seed", "1", cwd=folder).strip()
+    parts = {name: open_collection(str(path), name).qrels() for name in ("train", "test")}
+    passages = {name: {d for judged in part.values() for d in judged} for name, part in parts.items()}
+    assert len(parts["train"]) == len(parts["test"]) == 6
+    assert not passages["train"] & passages["test"]
+    assert succeed("repro.split", "--collection", "pairs", "--seed", "1", cwd=folder).strip() in str(path)
 
 
 def test_log_has_the_parts_of_the_loss_and_active_terms(folder):
