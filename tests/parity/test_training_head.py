@@ -107,7 +107,7 @@ def test_thirty_steps_follow_the_same_curve(models):
     curves = []
     for model in (build(models["bert"]), use_max_pooled_head(build(models["bert"]), threads=2)):
         columns, labels = batch()
-        features = [model.preprocess(column) for column in columns]
+        features, labels = [model.preprocess(column[:3]) for column in columns], labels[:3]
         ranking = SparseMarginMSELoss(model)
         loss = SpladeLoss(model, ranking, document_regularizer_weight=0.3, query_regularizer_weight=0.5)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)

