@@ -17,6 +17,7 @@ from functools import partial
 from types import MethodType
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from sentence_transformers import SparseEncoder
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ class TrainableHead:
         self.layer = layer
         self.threads = threads or os.cpu_count()
         self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
-        self._screen: tuple[int, MaxPooledHead] | None = None
+        self._screen: tuple[tuple[int, ...], MaxPooledHead] | None = None
 
     def pool(self, hidden: Tensor, lengths: Tensor) -> Tensor:
         """Return SPLADE weights, texts x vocabulary (float32), of padded hidden states; lengths counts each text's tokens."""
@@ -132,11 +133,14 @@ class TrainableHead:
         return Winners(*(torch.cat(column) for column in zip(*found)))
 
     def _quantised(self) -> MaxPooledHead:
-        """Return the screening head of the weights as they are now; made anew after each step of the optimiser."""
-        version = self.layer.weight._version
-        if self._screen is None or self._screen[0] != version:
-            weight, bias = self.layer.weight, self.layer.bias
-            self._screen = version, MaxPooledHead(weight, bias, "int8 screening")
+        """Return the screening head of the weights as they are now; made anew after each step of the optimiser.
+
+        torch's version counter would not tell: fused optimisers change parameters without counting it up.
+        """
+        weight, bias = self.layer.weight, self.layer.bias
+        state = _checksum(weight) + _checksum(bias)
+        if self._screen is None or self._screen[0] != state:
+            self._screen = state, MaxPooledHead(weight, bias, "int8 screening")
         return self._screen[1]
 
 
@@ -197,6 +201,12 @@ def _groups(lengths: list[int], cuda: bool) -> list[slice]:
             groups.append(slice(start, i))
             start = i
     return [*groups, slice(start, len(lengths))]
+
+
+def _checksum(parameter: Tensor) -> tuple[int, int]:
+    """Return the sum and the exclusive or of the bits: a few milliseconds for a vocabulary's weights."""
+    bits = parameter.detach().numpy().view(np.int32).ravel()
+    return int(bits.sum(dtype=np.int64)), int(np.bitwise_xor.reduce(bits))
 
 
 def _autocast(hidden: Tensor) -> bool:

@@ -110,7 +110,8 @@ def test_thirty_steps_follow_the_same_curve(models):
         features, labels = [model.preprocess(column[:3]) for column in columns], labels[:3]
         ranking = SparseMarginMSELoss(model)
         loss = SpladeLoss(model, ranking, document_regularizer_weight=0.3, query_regularizer_weight=0.5)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)
+        # fused, as in the recipes: it changes parameters without counting up their version
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
         curve = []
         for _ in range(30):
             total = sum(loss([dict(f) for f in features], labels).values())
@@ -121,6 +122,24 @@ def test_thirty_steps_follow_the_same_curve(models):
         curves.append(curve)
     assert curves[1] == pytest.approx(curves[0], rel=2e-3)
     assert curves[0][-1] < 0.7 * curves[0][0]
+
+
+def test_screening_follows_a_fused_optimiser(models):
+    """It changes parameters without counting up their version, so that stale bounds would go unnoticed."""
+    columns, _ = batch()
+    ours = use_max_pooled_head(build(models["bert"]), threads=2)
+    optimiser = torch.optim.AdamW(ours.parameters(), lr=3e-3, fused=True)
+    for _ in range(4):
+        optimiser.zero_grad()
+        features = ours.preprocess(columns[0])
+        (-ours(features)["sentence_embedding"].sum()).backward()  # ever more terms
+        optimiser.step()
+    stock = build(models["bert"])
+    stock.load_state_dict(ours.state_dict())
+    expected = stock.eval().encode(columns[1], convert_to_sparse_tensor=False)
+    found = ours.eval().encode(columns[1], convert_to_sparse_tensor=False)
+    assert (expected > 0).sum() > 2000
+    assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_state_and_folder_stay_those_of_a_stock_model(models, tmp_path):
