@@ -1,11 +1,14 @@
 """Against Pyserini itself: impact vectors, a search of the index built here, its index readers, and its own indexer."""
 
 import json
+import os
+import subprocess
+import sys
 import textwrap
 from collections import defaultdict
 
 import pytest
-from conftest import succeed
+from conftest import REPOSITORY, succeed
 
 from repro.data.collection import open_collection
 from repro.data.runs import read_run
@@ -62,21 +65,7 @@ def test_vectors_equal_those_of_pyserini_encode_integer_for_integer(folder):
         vectors = [v for i in range(0, len(texts), 10) for v in encoder.encode(texts[i : i + 10], max_length=512)]
         json.dump(vectors, open("theirs.json", "w"))
     """
-    import os
-    import subprocess
-    import sys
-
-    from conftest import REPOSITORY
-
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_script(script, folder)
     theirs = [{t: i for t, i in v.items() if i > 0} for v in json.loads((folder / "theirs.json").read_text())]
     ours = [vector.vector for vector in read_vectors(folder / "work/encoded/hundred/splade-tiny")]
     boundary = near_boundary([d.text for d in open_collection(str(folder / "hundred")).documents()])
@@ -90,6 +79,19 @@ def test_vectors_equal_those_of_pyserini_encode_integer_for_integer(folder):
                 assert abs(a.get(term, 0) - b.get(term, 0)) == 1 and (i, term) in boundary, (i, term)
     print(f"{postings} postings, {differing} differ, each within 1e-4 of a rounding boundary")
     assert postings > 10_000 and differing <= len(boundary)
+
+
+def run_script(script, folder):
+    """Run Python in a process of its own: a JVM that Pyserini has set up stays so until its process ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def near_boundary(texts):
@@ -149,6 +151,33 @@ def test_pyserini_indexes_the_vectors_as_they_lie(folder):
     assert tied_groups(folder / "theirs-index.trec") == tied_groups(
         folder / "runs/run.hundred-test.splade-tiny.trec"
     )
+
+
+def test_pyserinis_index_reader_reads_the_impacts(folder):
+    """Statistics, postings and document vectors through LuceneIndexReader: the vectors that were indexed come back."""
+    script = """
+        import json
+        from repro.lucene.java import prepare_jvm
+        prepare_jvm()
+        from pyserini.index.lucene import LuceneIndexReader
+        reader = LuceneIndexReader("work/indexes/lucene-impact.hundred.splade-tiny")
+        ids = [reader.convert_internal_docid_to_collection_docid(i) for i in range(reader.stats()["documents"])]
+        postings = {}
+        for term in {str(t.term) for t in reader.terms()}:
+            read = reader.get_postings_list(term, analyzer=None)
+            postings[term] = {ids[p.docid]: p.tf for p in read}
+        json.dump({"stats": reader.stats(), "postings": postings}, open("reader.json", "w"))
+    """
+    run_script(script, folder)
+    read = json.loads((folder / "reader.json").read_text())
+    indexed = defaultdict(dict)
+    for vector in read_vectors(folder / "work/encoded/hundred/splade-tiny"):
+        for term, impact in vector.vector.items():
+            indexed[term][vector.id] = impact
+    assert read["postings"] == indexed
+    assert read["stats"]["documents"] == PASSAGES
+    assert read["stats"]["unique_terms"] == len(indexed)
+    assert read["stats"]["total_terms"] == sum(i for impacts in indexed.values() for i in impacts.values())
 
 
 def test_pyserini_runs_on_the_wheels_java_alone(folder):
