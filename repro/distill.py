@@ -15,10 +15,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.command import add_collection, add_runs, add_work, guarded, positive
+from repro.command import add_collection, add_work, guarded, positive
 from repro.data.artifacts import Artifact, sha256_file
 from repro.data.collection import Collection, queries_checksum
-from repro.data.runs import Run, read_run
+from repro.data.runs import read_best
 from repro.data.systems import find_system
 from repro.errors import InputError
 from repro.planning import open_corpus
@@ -61,12 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, help="folder (default: <work>/distilled/<collection>.<teacher>)"
     )
-    add_runs(parser)
     add_work(parser)
     args = parser.parse_args(argv)
     collection, corpus = open_corpus(args)
     teacher = find_teacher(args.teacher)
-    runs = [_run_file(args, name.strip()) for name in args.negatives_from.split(",")]
+    hits = args.depth + max(map(len, collection.qrels().values()), default=0)
+    runs = [_run_file(args, name.strip(), hits) for name in args.negatives_from.split(",")]
     name = f"{collection.name}.{teacher.system.name.replace('/', '-')}"
     inputs = {
         "stage": "distill",
@@ -82,15 +82,19 @@ def main(argv: list[str] | None = None) -> int:
     }
     artifact = Artifact(args.output or args.work / "distilled" / name, inputs)
     if args.force or not artifact.is_current():
-        distill(collection, teacher, [read_run(path) for path in runs], artifact, args)
+        distill(collection, teacher, [read_best(path, hits) for path in runs], artifact, args)
     print(artifact.path)
     return 0
 
 
 def distill(
-    collection: Collection, teacher: Teacher, runs: list[Run], artifact: Artifact, args: argparse.Namespace
+    collection: Collection,
+    teacher: Teacher,
+    runs: list[dict[str, list[str]]],
+    artifact: Artifact,
+    args: argparse.Namespace,
 ) -> None:
-    """Mine the negatives of all queries, have the teacher score them, and write the parts."""
+    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the parts."""
     import pandas
 
     qrels = collection.qrels()
@@ -164,14 +168,21 @@ def _parts(rows: list[Mined]) -> Iterator[list[Mined]]:
         yield part
 
 
-def _run_file(args: argparse.Namespace, name: str) -> Path:
-    """Return a run file that is there, or that of a system, which is made first if it is missing."""
+def _run_file(args: argparse.Namespace, name: str, hits: int) -> Path:
+    """Return a run file that is there, or that of a system, which is made first if it is missing.
+
+    It does not lie beside the reported runs: it has no more documents a query than are needed here.
+    """
     if Path(name).is_file():
         return Path(name)
     find_system(name)
     common = ["--collection", args.collection, *(["--split", args.split] if args.split else [])]
     common += ["--system", name, "--work", str(args.work), "--threads", str(args.threads)]
-    stages = [["repro.encode"], ["repro.index"], ["repro.search", "--runs", str(args.runs), "--hits", "1000"]]
+    stages = [
+        ["repro.encode"],
+        ["repro.index"],
+        ["repro.search", "--runs", str(args.work / "distilled" / "runs"), "--hits", str(hits)],
+    ]
     for stage in stages if find_system(name).kind != "bm25" else stages[1:]:
         command = [sys.executable, "-m", stage[0], *common, *stage[1:]]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from repro.command import add_runs, add_work, guarded
+from repro.command import add_work, guarded
 from repro.data.artifacts import Artifact, provenance, read_json, remove, write_json
 from repro.data.systems import System, table_systems
 from repro.data.weights import Weights, resolve
@@ -53,7 +53,6 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--log-every", type=int, metavar="STEPS", help="steps between two lines of the log")
     parser.add_argument("--push-to-hub", metavar="OWNER/NAME", help="hand the model to the Hub")
-    add_runs(parser)
     add_work(parser)
     args = parser.parse_args(argv)
     if args.mlm:
@@ -208,7 +207,7 @@ def _data(recipe: Recipe, args: argparse.Namespace) -> Path | None:
         "--threads",
         str(args.threads),
     ]
-    command += ["--runs", str(args.runs), *(text for k, v in options.items() for text in (f"--{k}", str(v)))]
+    command += [text for k, v in options.items() for text in (f"--{k}", str(v))]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise InputError(f"the data could not be made (exit code {done.returncode}, see above)")

@@ -6,7 +6,7 @@ they do with equal scores, a tied score is written as the next smaller 32-bit fl
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +57,29 @@ def read_run(path: Path, by_rank: bool = False) -> Run:
     With ``by_rank``, the score returned is minus the rank column: MS MARCO's own evaluation looks at ranks alone.
     """
     run: Run = {}
+    for number, query, docid, score in _entries(path, by_rank):
+        results = run.setdefault(query, {})
+        if docid in results:
+            raise InputError(f"{path}, line {number}: query {query} lists document {docid} a second time")
+        results[docid] = score
+    return run
+
+
+def read_best(path: Path, depth: int) -> dict[str, list[str]]:
+    """Return the ``depth`` best documents of each query by score, best first; memory is that of these alone."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    names: dict[str, str] = {}  # one string for a document that many queries found
+    for _, query, docid, score in _entries(path, by_rank=False):
+        results = found.setdefault(query, [])
+        results.append((-score, names.setdefault(docid, docid)))
+        if len(results) >= 4 * depth:
+            found[query] = sorted(results)[:depth]
+    return {query: [docid for _, docid in sorted(results)[:depth]] for query, results in found.items()}
+
+
+def _entries(path: Path, by_rank: bool) -> Iterator[tuple[int, str, str, float]]:
+    """Yield (line number, query, docid, score) of a run file."""
+    empty = True
     try:
         with open(path, encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
@@ -68,24 +91,20 @@ def read_run(path: Path, by_rank: bool = False) -> Run:
                         f"{path}, line {number}: expected 6 columns (qid Q0 docid rank score tag), found {len(fields)}"
                     )
                 query, _, docid, rank, score, _ = fields
-                results = run.setdefault(query, {})
-                if docid in results:
-                    raise InputError(
-                        f"{path}, line {number}: query {query} lists document {docid} a second time"
-                    )
                 try:
-                    results[docid] = -float(rank) if by_rank else float(score)
-                    if math.isnan(results[docid]):
+                    value = -float(rank) if by_rank else float(score)
+                    if math.isnan(value):
                         raise ValueError
                 except ValueError:
                     wrong = f"rank {rank!r}" if by_rank else f"score {score!r}"
                     raise InputError(f"{path}, line {number}: the {wrong} is not a number") from None
+                empty = False
+                yield number, query, docid, value
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such run file; make it with python -m repro.search") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; expected a TREC run file") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not UTF-8 text; expected a TREC run file") from None
-    if not run:
+    if empty:
         raise InputError(f"{path}: the run is empty; expected lines of qid Q0 docid rank score tag")
-    return run

@@ -21,10 +21,10 @@ class Mined:
 
 
 def candidates(
-    runs: Iterable[Mapping[str, Mapping[str, float]]], query: str, judged: Mapping[str, int], depth: int
+    runs: Iterable[Mapping[str, list[str]]], query: str, judged: Mapping[str, int], depth: int
 ) -> list[str]:
     """Return the documents that the runs rank best for a query, in turn, without those judged relevant (grade > 0)."""
-    ranked = [list(run.get(query, {}))[: depth + len(judged)] for run in runs]
+    ranked = [run.get(query, [])[: depth + len(judged)] for run in runs]
     found: dict[str, None] = {}
     for rank in range(max(map(len, ranked), default=0)):
         for docids in ranked:

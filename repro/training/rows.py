@@ -38,13 +38,20 @@ def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
 
 
 def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
-    """Return (training rows, held-out rows): the last ``held_out`` rows, and the others without any of their queries."""
+    """Return (training rows, held-out rows): the last ``held_out``, and the others with none of their queries or positives.
+
+    A passage that several queries ask for would otherwise be learned from one of them and tested by another.
+    """
     if held_out >= len(rows):
         raise InputError(f"held_out: {held_out:,} of {len(rows):,} rows leave none to train on")
     first = len(rows) - held_out
     aside = rows.select(list(range(first, len(rows))))  # a list may be empty, a range not
-    queries = set(aside["query_id"])
-    kept = [i for i, query in enumerate(rows.select(range(first))["query_id"]) if query not in queries]
+    queries, positives = set(aside["query_id"]), set(aside["positive"])
+    others = rows.select(range(first))
+    pairs = zip(others["query_id"], others["positive"])
+    kept = [
+        i for i, (query, passage) in enumerate(pairs) if query not in queries and passage not in positives
+    ]
     return rows.select(kept), aside
 
 

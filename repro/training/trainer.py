@@ -14,6 +14,9 @@ import torch
 import torch.distributed
 from sentence_transformers import SparseEncoder, SparseEncoderTrainer, SparseEncoderTrainingArguments
 from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sparse_encoder.callbacks.splade_callbacks import (
+    SpladeRegularizerWeightSchedulerCallback,
+)
 from sentence_transformers.sparse_encoder.evaluation import SparseInformationRetrievalEvaluator
 from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginMSELoss, SpladeLoss
 from sentence_transformers.sparse_encoder.modules import SpladePooling
@@ -39,9 +42,6 @@ def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> Spar
         raise InputError(f"{folder} does not load as a masked language model ({error})") from error
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = SparseEncoder(modules=[body, SpladePooling("max")], device=device, similarity_fn_name="dot")
-    model.model_card_data.generate_widget_examples = (
-        False  # it would encode some for a card that is not written
-    )
     return model if stock else use_max_pooled_head(model, threads)
 
 
@@ -71,6 +71,9 @@ class SpladeTrainer(SparseEncoderTrainer):
             "document_active_terms": self.loss.document_regularizer.active_terms,
         }
         super().track_loss_components({**loss, **counted})
+
+    def add_model_card_callback(self, default_args_dict: dict) -> None:
+        """Do nothing: the card is this project's own, and the library's would gather examples for another."""
 
 
 class TrainingLog(TrainerCallback):
@@ -172,7 +175,7 @@ def make_trainer(
         train_dataset=rows,
         loss=loss,
         evaluator=evaluator,
-        callbacks=[TrainingLog(folder / "log.jsonl")],
+        callbacks=[SpladeRegularizerWeightSchedulerCallback(loss), TrainingLog(folder / "log.jsonl")],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer

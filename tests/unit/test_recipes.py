@@ -1,13 +1,15 @@
 """Recipes say what was published, and rows are chosen as they say."""
 
+import datasets
 import pytest
 import yaml
 from conftest import REPOSITORY
 
+from repro.data.runs import read_best
 from repro.errors import InputError
 from repro.training.mining import candidates, mine
 from repro.training.recipe import FOLDER, read_recipe
-from repro.training.rows import choose
+from repro.training.rows import choose, split
 
 PUBLISHED = REPOSITORY.parent / "shared" / "published.yaml"
 
@@ -36,7 +38,7 @@ def test_published_recipes_say_what_was_published(size):
         "fp16": "fp16",
         "max_length": "max_length",
     }.items():
-        assert getattr(recipe, ours) == float(common[theirs]) if ours == "learning_rate" else common[theirs]
+        assert getattr(recipe, ours) == common[theirs], ours
     assert len(recipe.negatives) == common["negatives_per_query"]
     assert own["negatives"].endswith(", ".join(map(str, recipe.negatives)))
     assert recipe.margin_floor == own["margin_floor"]
@@ -57,10 +59,31 @@ def test_negatives_are_chosen_by_ascending_margin():
     assert read_recipe("splade-tiny", {}).negatives == [0, 2, 4, 6]
 
 
+def test_held_out_rows_share_no_query_and_no_positive_with_the_others():
+    rows = datasets.Dataset.from_dict(
+        {"query_id": [0, 1, 2, 3, 0, 5], "positive": ["a", "b", "c", "d", "e", "b"]}
+    )
+    kept, aside = split(rows, 2)
+    assert aside["query_id"][:] == [0, 5] and kept["query_id"][:] == [2, 3]
+    kept, aside = split(rows, 0)
+    assert len(kept) == 6 and len(aside) == 0
+    with pytest.raises(InputError, match="held_out: 6 of 6 rows"):
+        split(rows, 6)
+
+
 def test_candidates_alternate_between_runs_without_positives():
-    runs = [{"q": {"a": 3, "b": 2, "c": 1}}, {"q": {"c": 3, "d": 2, "a": 1}}, {}]
+    runs = [{"q": ["a", "b", "c"]}, {"q": ["c", "d", "a"]}, {}]
     assert candidates(runs, "q", {"a": 1, "d": 0}, 10) == ["c", "b", "d"]
     assert candidates(runs, "q", {"a": 1}, 2) == ["c", "b"]
+
+
+def test_the_best_of_a_run_are_found_whatever_the_order_of_its_lines(tmp_path):
+    lines = [
+        f"q{q} Q0 d{(i * 7) % 50} {1 + (i * 7) % 50} {-((i * 7) % 50)} x" for i in range(50) for q in (1, 2)
+    ]
+    (tmp_path / "run").write_text("\n".join(lines) + "\n")
+    best = ["d0", "d1", "d2"]
+    assert read_best(tmp_path / "run", 3) == {"q1": best, "q2": best}
 
 
 def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
