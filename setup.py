@@ -43,6 +43,7 @@ setup(
         "pandas>=2.2",
         "pyserini==1.6.0",
         "pyyaml>=6",
+        "scipy>=1.15",
         "sentence-transformers>=6,<7",  # 6 moved its modules, and the next major version removes the old places
         "torch>=2.9,<2.14",
         "tqdm>=4.66",

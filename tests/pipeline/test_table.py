@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from conftest import run, succeed, write_beir
+from conftest import refused, run, succeed, write_beir
 
 from repro.data.artifacts import read_json
 from repro.data.runs import read_run
@@ -141,6 +141,18 @@ def test_evaluate_prints_means_and_queries(measured):
     lines = succeed(*command, "--per-query", cwd=folder).splitlines()
     assert lines[-1].split("\t")[1:] == ["all", "RR@10", "1.0000"]
     assert {line.split("\t")[1] for line in lines} == {"q1", "q2", "q3", "all"}
+
+
+def test_evaluate_compares_runs_with_the_first(measured):
+    folder, _ = measured
+    (folder / "worse.trec").write_text("q1 Q0 nowhere 1 2 x\nq1 Q0 d1 2 1 x\n")
+    command = ["repro.evaluate", "--collection", "tiny", "--measures", "RR@10", "--compare"]
+    baseline = "runs/run.tiny-test.splade-tiny.trec"
+    lines = succeed(*command, baseline, "worse.trec", cwd=folder).splitlines()
+    # RR@10 of 1/2, 0, 0 against 1, 1, 1: two of the eight exchanges are as far apart
+    told = ["difference", "RR@10", "-0.8333", "p = 0.2500", "0 better, 3 worse of 3"]
+    assert lines[-1].split("\t")[1:] == told
+    assert "expected two run files" in refused(*command, baseline, cwd=folder)
 
 
 def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
