@@ -10,9 +10,10 @@ retrieve    query texts encoded and searched, beside Pyserini
 terms       searching with a query's strongest terms only: speed and effectiveness (--max-query-terms of search)
 train       training steps, beside Sentence Transformers' own modules (--data: what distill made)
 dense       embeddings searched: flat, float16 and HNSW indexes, beside FAISS's index in memory
+sparsity    a recipe trained with several weights of its regularisers (--weights): effectiveness and active terms
 scale       indexing and searching at sizes drawn from the collection's distribution (--sizes)
 
-All but encode and exactness take what encode and index made in --work.
+All but encode, exactness, train and sparsity take what encode and index made in --work.
 """
 
 import argparse
@@ -69,6 +70,20 @@ def main(argv: list[str] | None = None) -> int:
         help="of train, in rows of 1 + 5 texts (default: 48)",
     )
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="of train: distillation data")
+    parser.add_argument(
+        "--recipe",
+        nargs="+",
+        default=["scratch"],
+        metavar="R",
+        help="of sparsity: a recipe, then KEY=VALUE ...",
+    )
+    parser.add_argument(
+        "--weights",
+        type=_numbers,
+        default="0.02,0.2,2",
+        metavar="W,W",
+        help="of sparsity (default: 0.02,0.2,2)",
+    )
     parser.add_argument(
         "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"
     )
@@ -183,6 +198,21 @@ def train(args: argparse.Namespace) -> dict:
     return _race(args, training.contestants(folder, args.data, args.batch, args.threads), "rows a second")
 
 
+def sparsity(args: argparse.Namespace) -> dict:
+    """Train a recipe with several weights of its regularisers."""
+    from repro.benchmarks.sparsity import sparsity_table, sweep
+    from repro.report.markdown import update_block
+
+    recipe = ["--recipe", args.recipe[0], "--set", *args.recipe[1:]]
+    splits = args.split.split(",") if args.split else [None]
+    trained = sweep(recipe, args.weights, args.collection, splits, args.work, args.threads)
+    text = sparsity_table(trained)
+    print(text)
+    if update_block(Path("README.md"), f"bench sparsity {args.recipe[0]}", text):
+        note("wrote README.md")
+    return {"stage": "sparsity", "recipe": args.recipe, "models": [asdict(one) for one in trained]}
+
+
 def dense(args: argparse.Namespace) -> dict:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
@@ -220,6 +250,7 @@ STAGES = {
     "terms": terms,
     "train": train,
     "dense": dense,
+    "sparsity": sparsity,
     "scale": scale,
 }
 
@@ -259,6 +290,10 @@ def _current(artifact: Artifact, command: str) -> Artifact:
             "--collection ... --system ... (same --work)"
         )
     return artifact
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
 
 
 def _sizes(text: str) -> list[int]:

@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"--collection {args.collection}: only a folder in BEIR's layout can be split")
     collection = open_collection(args.collection, args.split)
     parts = by_passage(collection.qrels(), args.test, args.seed)
-    folder = args.work / "split" / source.resolve().name
+    folder = args.work / "split" / f"{source.resolve().name}-split"
     remove(folder)
     (folder / "qrels").mkdir(parents=True)
     for path in [*source.glob("corpus.jsonl*"), *source.glob("queries.jsonl*")]:

@@ -23,7 +23,7 @@ from repro.command import (
     add_work,
     guarded,
 )
-from repro.data.artifacts import provenance, write_json
+from repro.data.artifacts import provenance, read_json, write_json
 from repro.data.layout import Plan
 from repro.data.scan import warn_of_unknown
 from repro.data.systems import System, find_system, table_systems
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--systems",
         metavar="A,B,C",
-        help="systems of the table, splade:<model>, dense:<model> (default: the table's)",
+        help="systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train made of this collection)",
     )
     parser.add_argument(
         "--tables", type=Path, default=Path("tables"), help="where tables go (default: ./tables)"
@@ -66,8 +66,19 @@ def main(argv: list[str] | None = None) -> int:
     )  # README has the figures for the defaults of these
     args.own_options = any(getattr(args, name) != parser.get_default(name) for name in figures)
     names = args.systems.split(",") if args.systems else list(table_systems())
-    systems = [find_system(name.strip()) for name in names]
-    return tabulate(args, dict(zip(names, systems)))
+    args.own_rows = [] if args.systems else trained_on(args.collection, args.work)
+    systems = [find_system(name.strip()) for name in [*names, *args.own_rows]]
+    return tabulate(args, dict(zip([*names, *args.own_rows], systems)))
+
+
+def trained_on(collection: str, work: Path) -> list[str]:
+    """Return the models that repro.train has left in ``work`` and that a recipe trained on this collection."""
+    manifests = {path: read_json(path) for path in sorted((work / "trained").glob("*.manifest.json"))}
+    return [
+        f"splade:{path.with_name(path.name.removesuffix('.manifest.json'))}"
+        for path, manifest in manifests.items()
+        if manifest and manifest["inputs"].get("recipe", {}).get("data", {}).get("collection") == collection
+    ]
 
 
 def tabulate(args: argparse.Namespace, systems: dict[str, System]) -> int:
@@ -168,11 +179,12 @@ def _report(
     write_json(Path(f"{path}.json"), {"collection": collection, "rows": records, "made": provenance()})
     wrote = [f"{path}.md, .csv, .json"]
     readme, block = Path("README.md"), f"table {collection}"
-    whole = markdown.shown_systems(readme, block) <= {row.system for row in rows}
+    shown = rows[: len(rows) - len(args.own_rows)]  # README's table is the same on every machine
+    whole = markdown.shown_systems(readme, block) <= {row.system for row in shown}
     if (
         whole
         and not args.own_options
-        and markdown.update_block(readme, block, markdown.measured_table(rows, machine=False))
+        and markdown.update_block(readme, block, markdown.measured_table(shown, machine=False))
     ):
         wrote.append("README.md")
     markdown.update_block(readme, "published", markdown.published_table(table_systems().values()))

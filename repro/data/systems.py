@@ -1,5 +1,6 @@
 """The systems of the table: the entries of ``systems.yaml``, and models that a user names as ``kind:name``."""
 
+import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -69,7 +70,9 @@ def find_system(name: str) -> System:
     kind, separator, model = name.partition(":")
     if separator and kind in ("splade", "dense") and model:
         local = Path(model).expanduser()
-        label = f"{kind}.{file_name(local.resolve().name if local.is_dir() else model)}"
+        label = file_name(Path(os.path.abspath(local)).name if local.is_dir() else model)
+        if not label.startswith(kind) or label in table_systems():
+            label = f"{kind}.{label}"
         lengths = {"max_length": 512, "query_max_length": 256 if kind == "splade" else 512}
         if local.is_dir():
             return System(label, kind, local=local, **lengths)

@@ -1,6 +1,6 @@
 """Results as Markdown: the measured table, the published one, and README's blocks between markers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from repro.data.systems import System, published_sources
@@ -91,6 +91,19 @@ def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
     rule = ["-" * w if i < 2 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     return "\n".join([render(lines[0]), f"| {' | '.join(rule)} |", *map(render, lines[1:])])
+
+
+def bar_chart(title: str, axis: str, bars: Mapping[str, float]) -> str:
+    """Render a Mermaid chart, which GitHub draws: a bar for each label."""
+    labels = ", ".join(f'"{label}"' for label in bars)
+    values = ", ".join(f"{value:.1f}" for value in bars.values())
+    return f'''```mermaid
+xychart-beta
+    title "{title}"
+    x-axis "{axis}" [{labels}]
+    y-axis 0 --> {1.1 * max(bars.values()):.0f}
+    bar [{values}]
+```'''
 
 
 def shown_systems(path: Path, name: str) -> set[str]:

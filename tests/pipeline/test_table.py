@@ -8,6 +8,8 @@ from conftest import refused, run, succeed, write_beir
 
 from repro.data.artifacts import read_json
 from repro.data.runs import read_run
+from repro.data.systems import find_system
+from repro.data.weights import resolve
 
 SYSTEMS = "bm25,splade-tiny,all-minilm-l6-v2,splade-mini"
 
@@ -50,6 +52,21 @@ def test_readme_block_is_written(measured):
         and "| splade-tiny" in text
         and "queries/s" not in text
     )
+
+
+def test_models_trained_on_the_collection_have_rows_but_not_in_readme(measured, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(measured[0], folder)
+    (folder / "work/trained").mkdir()
+    for name, collection in {"splade-mine": "tiny", "splade-other": "sample"}.items():
+        (folder / "work/trained" / name).symlink_to(resolve(find_system("splade-tiny")).path)
+        manifest = {"inputs": {"stage": "train", "recipe": {"data": {"collection": collection}}}}
+        (folder / f"work/trained/{name}.manifest.json").write_text(json.dumps(manifest))
+    printed = succeed("repro.table", "--collection", "tiny", cwd=folder, HF_HUB_OFFLINE="1")
+    mine = next(line for line in printed.splitlines() if line.startswith("| splade-mine "))
+    assert "1.0000" in mine and "splade-other" not in printed
+    assert "| splade-small " in (folder / "README.md").read_text()
+    assert "splade-mine" not in (folder / "README.md").read_text()
 
 
 def test_readme_block_is_kept_from_partial_and_optional_runs(measured, tmp_path):

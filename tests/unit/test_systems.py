@@ -52,6 +52,8 @@ def test_unknown_system_is_refused(name):
 def test_models_that_a_user_names(tmp_path):
     folder = model_folder(tmp_path / "my splade")
     assert find_system(f"splade:{folder}").name == "splade.my-splade"
+    assert find_system(f"splade:{model_folder(tmp_path / 'splade-mine')}").name == "splade-mine"
+    assert find_system(f"splade:{model_folder(tmp_path / 'splade-tiny')}").name == "splade.splade-tiny"
     assert find_system("dense:BAAI/bge-small-en").hub == "BAAI/bge-small-en"
     with pytest.raises(InputError, match="there is no such folder"):
         find_system(f"splade:{tmp_path}/nowhere")

@@ -1,0 +1,104 @@
+"""What the regularisers' weights of a recipe do: the same training with several of them, effectiveness beside active terms."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from repro.data.artifacts import read_json
+from repro.data.collection import open_collection
+from repro.data.runs import read_run
+from repro.errors import InputError
+from repro.progress import track
+from repro.report.markdown import bar_chart, table
+from repro.report.measures import evaluate, parse_measures
+from repro.training.trainer import HELD_OUT, METRIC
+
+MEASURE = "RR@10"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model: the weight of both regularisers (None: before training), and what was measured.
+
+    ``measured``: RR@10 on the recipe's held-out queries, then by split of the collection; the start has only the former.
+    """
+
+    weight: float | None
+    query_terms: float
+    document_terms: float
+    measured: dict[str, float]
+
+
+def sweep(
+    recipe: list[str],
+    weights: list[float],
+    collection: str,
+    splits: list[str | None],
+    work: Path,
+    threads: int,
+) -> list[Trained]:
+    """Train with each weight and measure the models; the start, as the first training's log has it, comes first.
+
+    ``recipe``: options of repro.train. Models that are there already are not trained again.
+    """
+    trained = []
+    for weight in track(weights, len(weights), "training", "models"):
+        name = f"sparsity-{weight:g}"
+        settings = [f"{part}_regularizer_weight={weight}" for part in ("query", "document")]
+        common = ["--work", str(work), "--threads", str(threads)]
+        output = ["--output", str(work / "trained" / name)]
+        folder = Path(_run("repro.train", *recipe, *settings, *output, *common))
+        lines = [json.loads(line) for line in (folder / "training-log.jsonl").read_text().splitlines()]
+        if not trained:
+            trained.append(_start(lines))
+        facts = read_json(folder.with_name(f"{name}.manifest.json"))["held_out"]
+        measured = {"held out": facts[MEASURE]}
+        for split in splits:
+            measured[split or "test"] = _measure(folder, collection, split, common)
+        terms = (facts[f"active terms a {part}"] for part in ("query", "document"))
+        trained.append(Trained(weight, *terms, measured))
+    return trained
+
+
+def sparsity_table(trained: list[Trained]) -> str:
+    """Render a line for each model, and a chart of the active terms."""
+    columns = list(trained[-1].measured)
+    lines = [
+        ["before training" if model.weight is None else f"{model.weight:g}"]
+        + [f"{model.query_terms:,.1f}", f"{model.document_terms:,.1f}"]
+        + [f"{model.measured[column]:.4f}" if column in model.measured else "–" for column in columns]
+        for model in trained
+    ]
+    header = ["regularisers' weight", "terms/query", "terms/doc", *(f"{MEASURE}, {c}" for c in columns)]
+    bars = {f"{model.weight:g}": model.document_terms for model in trained if model.weight is not None}
+    chart = bar_chart("Active terms a document", "regularisers' weight", bars)
+    return f"{table(header, lines)}\n\n{chart}"
+
+
+def _start(lines: list[dict]) -> Trained:
+    first = next((line for line in lines if METRIC in line and line["step"] == 0), None)
+    if first is None:
+        raise InputError("the recipe holds no queries out (held_out), so there is no start to compare with")
+    terms = (first[f"eval_{HELD_OUT}_{part}_active_dims"] for part in ("query", "corpus"))
+    return Trained(None, *terms, {"held out": first[METRIC]})
+
+
+def _measure(model: Path, collection: str, split: str | None, common: list[str]) -> float:
+    where = ["--collection", collection, *(["--split", split] if split else [])]
+    system = ["--system", f"splade:{model}", *common]
+    for stage in ("repro.encode", "repro.index"):
+        _run(stage, *where, *system)
+    runs = ["--runs", str(model.with_name(f"{model.name}.runs"))]
+    run = read_run(Path(_run("repro.search", *where, *system, *runs)))
+    return evaluate(open_collection(collection, split).qrels(), run, parse_measures([MEASURE])).mean[MEASURE]
+
+
+def _run(module: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise InputError(f"{module} ended with exit code {done.returncode} (see above)")
+    return done.stdout.strip()
