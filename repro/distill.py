@@ -27,8 +27,6 @@ from repro.training.mining import NEGATIVES, Mined, candidates, mine
 from repro.training.teachers import Teacher, find_teacher, load
 
 FORMAT = 1
-PART = 1024
-"""Queries in a part; what is whole is kept when the work is interrupted."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,6 +55,13 @@ def main(argv: list[str] | None = None) -> int:
         help="rows of a query, a relevant document each (default: 1)",
     )
     parser.add_argument("--seed", type=int, default=42, help="of the draw of negatives (default: 42)")
+    parser.add_argument(
+        "--shard-size",
+        type=positive,
+        default=1024,
+        metavar="N",
+        help="rows in a part; whole parts are kept when the work is interrupted (default: 1024)",
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N queries")
     parser.add_argument(
         "--output", type=Path, help="folder (default: <work>/distilled/<collection>.<teacher>)"
@@ -79,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
         "positives": args.positives,
         "seed": args.seed,
         "limit": args.limit,
+        "shard_size": args.shard_size,
     }
     artifact = Artifact(args.output or args.work / "distilled" / name, inputs)
     if args.force or not artifact.is_current():
@@ -107,7 +113,7 @@ def distill(
     names = dict(queries)
     score = None
     with bar(len(rows), f"scoring with {teacher.name}", "rows") as progress:
-        for number, part in enumerate(_parts(rows)):
+        for number, part in enumerate(_parts(rows, args.shard_size)):
             path = folder / f"part-{number:05d}.parquet"
             if not path.exists():
                 score = score or load(teacher, args.threads)
@@ -162,9 +168,9 @@ def _scored(rows: list[Mined], queries: dict[str, str], texts: dict[str, str], s
     ]
 
 
-def _parts(rows: list[Mined]) -> Iterator[list[Mined]]:
+def _parts(rows: list[Mined], size: int) -> Iterator[list[Mined]]:
     remaining = iter(rows)
-    while part := list(itertools.islice(remaining, PART)):
+    while part := list(itertools.islice(remaining, size)):
         yield part
 
 

@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.mlm:
         return pretrain(args)
     recipe = read_recipe(args.recipe, _changes(args.set))
+    _check_tracker(args.report_to)
     base = resolve(_base(recipe.base))
     with _first_process_first():
         parquet = _data(recipe, args)
@@ -174,6 +175,19 @@ def train(
     model.finish(folder, **facts)
     remove(checkpoints)
     note(f"{model.path}: {trainer.state.global_step:,} steps in {seconds:,.0f} s; {held_out}")
+
+
+def _check_tracker(name: str) -> None:
+    """Raise InputError if transformers does not know a tracker, or its library is not installed."""
+    if name == "none":
+        return
+    from transformers.integrations import get_reporting_integration_callbacks
+
+    try:
+        for callback in get_reporting_integration_callbacks([name]):
+            callback()
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise InputError(f"--report-to {name}: {error}") from error
 
 
 def _base(name: str) -> System:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import REPOSITORY, refused, succeed
+from conftest import REPOSITORY, refused, run, succeed
 from safetensors.torch import load_file
 
 from repro.data.systems import find_system
@@ -120,20 +120,61 @@ def test_killed_and_resumed_is_the_uninterrupted_model(folder):
     assert not torch.allclose(whole[name], base[name], rtol=0, atol=1e-5)
 
 
-def test_two_processes_follow_the_curve_of_one(folder):
-    """The batch is spread over them, and the FLOPS term is the whole batch's; dropout is off."""
+@pytest.fixture(scope="module")
+def one(folder):
+    """The model's folder after a training without dropout that logs every step."""
     said = options("one", "base=still", "held_out=0")
     succeed("repro.train", *said, "--log-every", "1", cwd=folder)
+    return folder / "one"
+
+
+def losses(folder):
+    return [line for line in log(folder) if "base_loss" in line]
+
+
+def test_two_processes_follow_the_curve_of_one(folder, one):
+    """The batch is spread over them, and the FLOPS term is the whole batch's; dropout is off."""
     launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "repro.train"]
     said = options("two", "base=still", "held_out=0")
     succeed(*launcher, *said, "--log-every", "1", cwd=folder, OMP_NUM_THREADS="1")
-    one, two = ([line for line in log(folder / name) if "base_loss" in line] for name in ("one", "two"))
-    assert len(one) == len(two) >= 5
-    for a, b in zip(one, two):
+    assert len(losses(one)) == len(losses(folder / "two")) >= 5
+    for a, b in zip(losses(one), losses(folder / "two")):
         for part in ("loss", "base_loss", "document_regularizer_loss", "query_regularizer_loss"):
             assert b[part] == pytest.approx(a[part], rel=5e-3, abs=1e-3), (a, b)
-    first, second = weights(folder / "one"), weights(folder / "two")
+    first, second = weights(one), weights(folder / "two")
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def test_stock_modules_follow_the_same_curve(folder, one):
+    said = options("stock", "base=still", "held_out=0")
+    succeed("repro.train", *said, "--log-every", "1", "--stock", cwd=folder)
+    assert json.loads((folder / "stock.manifest.json").read_text())["inputs"]["stock"] is True
+    assert len(losses(folder / "stock")) == len(losses(one))
+    for a, b in zip(losses(one), losses(folder / "stock")):
+        assert b["loss"] == pytest.approx(a["loss"], rel=5e-3, abs=1e-3), (a, b)
+
+
+def test_interrupted_distillation_goes_on_after_its_last_part(folder, tmp_path):
+    """A machine that dies in the second part of twenty rows; the parts end up the same as without."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, repro.training.teachers as t\nload, calls = t.load, []\n"
+        "def dying(*a):\n    score = load(*a)\n"
+        "    return lambda pairs: calls.append(1) or (os._exit(9) if len(calls) == 2 else score(pairs))\n"
+        "t.load = dying\n"
+    )
+    command = ["repro.distill", "--split", "train", "--teacher", "dense:all-minilm-l6-v2", "--limit", "80"]
+    command += ["--shard-size", "20", "--output", "again"]
+    died = run(*command, cwd=folder, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert died.returncode == 9 and not (folder / "again").exists()
+    first = folder / "again.partial/part-00000.parquet"
+    written = first.stat().st_mtime_ns
+    succeed(*command, cwd=folder)
+    assert (folder / "again/part-00000.parquet").stat().st_mtime_ns == written
+    parts = sorted((folder / "again").glob("*.parquet"))
+    assert len(parts) == 4
+    again, whole = pd.concat(map(pd.read_parquet, parts)), pd.read_parquet(folder / "data")
+    assert again.drop(columns="label").reset_index(drop=True).equals(whole.drop(columns="label"))
+    assert np.allclose(np.stack(again.label), np.stack(whole.label), atol=1e-5)
 
 
 def test_a_masked_language_model_learns_and_is_a_base(folder):
@@ -228,8 +269,11 @@ def test_recipes_are_checked(folder):
     assert "learning_rate: expected float" in refused(
         *stage, "sample", "--set", "learning_rate=[]", cwd=folder
     )
-    assert "choose from boolq, sample, splade-mini" in refused(*stage, "nothing", cwd=folder)
+    assert "choose from boolq, sample, scratch, splade-mini" in refused(*stage, "nothing", cwd=folder)
     (folder / "half.yaml").write_text("base: splade-tiny\n")
     assert "is missing" in refused(*stage, "half.yaml", cwd=folder)
+    assert "--report-to nothing: nothing is not supp" in refused(
+        *stage, "sample", "--report-to", "nothing", cwd=folder
+    )
     said = refused(*stage, "sample", "--set", "data={parquet: nowhere}", cwd=folder)
     assert "there is no nowhere; make it with python -m repro.distill" in said
