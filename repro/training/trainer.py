@@ -116,37 +116,7 @@ def make_trainer(
     log_every: int | None = None,
 ) -> SpladeTrainer:
     """Return a trainer that leaves checkpoints in ``folder``; ``task`` chooses the best one (None: the last is kept)."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if recipe.batch_size % processes:
-        raise InputError(f"batch_size: {recipe.batch_size} is not divisible by {processes} processes")
-    steps = math.ceil(math.ceil(len(rows) / recipe.batch_size) * recipe.epochs)
-    every = max(1, steps // recipe.evaluations)
-    arguments = SparseEncoderTrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size // processes,
-        per_device_eval_batch_size=64,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type=recipe.schedule,
-        warmup_steps=round(recipe.warmup_ratio * steps),
-        optim=recipe.optimizer,
-        fp16=recipe.fp16 and torch.cuda.is_available(),
-        seed=recipe.seed,
-        logging_steps=log_every or max(1, every // 5),
-        eval_strategy="steps" if task else "no",
-        eval_steps=every,
-        eval_on_start=bool(task),  # what the base does without any training
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        load_best_model_at_end=bool(task),
-        metric_for_best_model=METRIC if task else None,
-        greater_is_better=True if task else None,
-        report_to=report_to,
-        disable_tqdm=not sys.stderr.isatty(),
-        use_cpu=not torch.cuda.is_available(),
-        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
-    )
+    arguments = _arguments(recipe, len(rows), bool(task), folder, report_to, log_every)
     loss = SpladeLoss(
         model,
         SparseMarginMSELoss(model),
@@ -179,3 +149,39 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _arguments(
+    recipe: Recipe, rows: int, evaluated: bool, folder: Path, report_to: str, log_every: int | None
+) -> SparseEncoderTrainingArguments:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.batch_size % processes:
+        raise InputError(f"batch_size: {recipe.batch_size} is not divisible by {processes} processes")
+    steps = math.ceil(math.ceil(rows / recipe.batch_size) * recipe.epochs)
+    every = max(1, steps // recipe.evaluations)
+    return SparseEncoderTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size // processes,
+        per_device_eval_batch_size=64,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=round(recipe.warmup_ratio * steps),
+        optim=recipe.optimizer,
+        fp16=recipe.fp16 and torch.cuda.is_available(),
+        seed=recipe.seed,
+        logging_steps=log_every or max(1, every // 5),
+        eval_strategy="steps" if evaluated else "no",
+        eval_steps=every,
+        eval_on_start=evaluated,  # what the base does without any training
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=evaluated,
+        metric_for_best_model=METRIC if evaluated else None,
+        greater_is_better=True if evaluated else None,
+        report_to=report_to,
+        disable_tqdm=not sys.stderr.isatty(),
+        use_cpu=not torch.cuda.is_available(),
+        ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
+    )
