@@ -80,9 +80,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--weights",
         type=_numbers,
-        default="0.02,0.2,2",
+        default="0.2,2,20",
         metavar="W,W",
-        help="of sparsity (default: 0.02,0.2,2)",
+        help="of sparsity (default: 0.2,2,20)",
     )
     parser.add_argument(
         "--only", metavar="TEXT", help="only contestants whose name contains this, beside ours"

@@ -29,7 +29,7 @@ GROUP_TOKENS = 4096
 """Tokens, padding included, that go through the body together on a CPU: texts of like length, so that little is padding."""
 CUDA_GROUPS = 4
 """Parts of a batch on a GPU, by length."""
-KEPT_BYTES = 5 * 2**29
+KEPT_BYTES = 2**30
 """Activations of the body that a batch keeps for the backward pass on a CPU; what is beyond is computed a second time."""
 BYTES_PER_STATE = 100
 """What a layer of BERT keeps for the backward pass, for each of a token's dimensions: some 25 float32 numbers."""
