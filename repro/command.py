@@ -91,6 +91,15 @@ def add_bm25(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--b", type=float, default=0.4, help="BM25's b (default: 0.4)")
 
 
+def refuse_foreign(output: Path | None) -> None:
+    """Raise InputError for an --output that these commands did not make: replacing it would remove what is in it."""
+    if output is None:
+        return
+    made = output.absolute().with_name(f"{output.absolute().name}.manifest.json").is_file()
+    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not made):
+        raise InputError(f"--output {output}: it exists and was not made here; name a new folder")
+
+
 def positive(text: str) -> int:
     """Parse a positive integer for argparse."""
     value = int(text)

@@ -8,6 +8,7 @@ bi-encoder as dense:<model>. Candidates are what --negatives-from ranks best: sy
 """
 
 import argparse
+import hashlib
 import itertools
 import random
 import subprocess
@@ -15,8 +16,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.command import add_collection, add_work, guarded, positive
-from repro.data.artifacts import Artifact, sha256_file
+from repro.command import add_collection, add_work, guarded, positive, refuse_foreign
+from repro.data.artifacts import Artifact, canonical, sha256_file
 from repro.data.collection import Collection, queries_checksum
 from repro.data.runs import read_best
 from repro.data.systems import find_system
@@ -78,6 +79,7 @@ def main(argv: list[str] | None = None) -> int:
         "format": FORMAT,
         "corpus": corpus.sha256,
         "queries": queries_checksum(collection.queries()),
+        "qrels": hashlib.sha256(canonical(collection.qrels()).encode()).hexdigest(),
         "teacher": teacher.sha256,
         "runs": [sha256_file(path) for path in runs],
         "depth": args.depth,
@@ -86,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
         "limit": args.limit,
         "shard_size": args.shard_size,
     }
+    refuse_foreign(args.output)
     artifact = Artifact(args.output or args.work / "distilled" / name, inputs)
     if args.force or not artifact.is_current():
         distill(collection, teacher, [read_best(path, hits) for path in runs], artifact, args)
@@ -146,11 +149,12 @@ def _mined(
         elif document.text and (place := chance.randrange(number + 1)) < 1000:
             others[place] = (document.id, document.text)
     fill = dict(others)
+    texts = {**fill, **texts}
     rows = []
     for query in queries:
         drawn = chance.sample(list(fill), min(len(fill), 4 * NEGATIVES))
         rows += mine(query.id, qrels[query.id], found[query.id], texts, chance, drawn, args.positives)
-    return rows, {**fill, **texts}
+    return rows, texts
 
 
 def _scored(rows: list[Mined], queries: dict[str, str], texts: dict[str, str], score: object) -> list[dict]:

@@ -66,19 +66,21 @@ def main(argv: list[str] | None = None) -> int:
     )  # README has the figures for the defaults of these
     args.own_options = any(getattr(args, name) != parser.get_default(name) for name in figures)
     names = args.systems.split(",") if args.systems else list(table_systems())
-    args.own_rows = [] if args.systems else trained_on(args.collection, args.work)
+    args.own_rows = [] if args.systems else trained_on(args.collection, args.split, args.work)
     systems = [find_system(name.strip()) for name in [*names, *args.own_rows]]
     return tabulate(args, dict(zip([*names, *args.own_rows], systems)))
 
 
-def trained_on(collection: str, work: Path) -> list[str]:
-    """Return the models that repro.train has left in ``work`` and that a recipe trained on this collection."""
+def trained_on(collection: str, split: str | None, work: Path) -> list[str]:
+    """Return the models in ``work`` that a recipe trained on this collection, though not on this very split."""
     manifests = {path: read_json(path) for path in sorted((work / "trained").glob("*.manifest.json"))}
-    return [
-        f"splade:{path.with_name(path.name.removesuffix('.manifest.json'))}"
-        for path, manifest in manifests.items()
-        if manifest and manifest["inputs"].get("recipe", {}).get("data", {}).get("collection") == collection
-    ]
+    models = []
+    for path, manifest in manifests.items():
+        model = path.with_name(path.name.removesuffix(".manifest.json"))
+        data = (manifest or {}).get("inputs", {}).get("recipe", {}).get("data", {})
+        if model.is_dir() and data.get("collection") == collection and data.get("split") != split:
+            models.append(f"splade:{model}")
+    return models
 
 
 def tabulate(args: argparse.Namespace, systems: dict[str, System]) -> int:

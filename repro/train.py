@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from repro.command import add_work, guarded
+from repro.command import add_work, guarded, refuse_foreign
 from repro.data.artifacts import Artifact, provenance, read_json, remove, write_json
 from repro.data.systems import System, table_systems
 from repro.data.weights import Weights, resolve
@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--push-to-hub", metavar="OWNER/NAME", help="hand the model to the Hub")
     add_work(parser)
     args = parser.parse_args(argv)
+    if args.mlm and not args.minutes > 0:
+        raise InputError(f"--minutes {args.minutes:g}: expected a positive number")
     if args.mlm:
         return pretrain(args)
     recipe = read_recipe(args.recipe, _changes(args.set))
@@ -71,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         "stock": args.stock,
     }
     name = recipe.name if recipe.name.startswith("splade") else f"splade-{recipe.name}"
+    refuse_foreign(args.output)
     model = Artifact(args.output or args.work / "trained" / name, inputs)
     if args.force or not model.is_current():
         train(recipe, base, parquet, model, args)
@@ -97,6 +100,7 @@ def pretrain(args: argparse.Namespace) -> int:
         "shape": args.shape,
         "minutes": args.minutes,
     }
+    refuse_foreign(args.output)
     model = Artifact(args.output or args.work / "trained" / f"mlm-{args.shape}.{collection.corpus}", inputs)
     if args.force or not model.is_current():
         folder = model.begin()
@@ -192,7 +196,7 @@ def _check_tracker(name: str) -> None:
 
 def _base(name: str) -> System:
     """Return the base model's system: one of the table, a folder, or a Hub name."""
-    if name in table_systems():
+    if name in table_systems() and table_systems()[name].kind == "splade":
         return table_systems()[name]
     local = Path(name).expanduser()
     if local.is_dir():
@@ -247,9 +251,9 @@ def _resume(checkpoints: Path, inputs: dict, force: bool) -> bool:
     for path in checkpoints.glob("checkpoint-*"):  # one that was being written when the process died
         if not (path / "trainer_state.json").is_file():
             remove(path)
-    found = sorted(checkpoints.glob("checkpoint-*"))
+    found = list(checkpoints.glob("checkpoint-*"))
     if found:
-        note(f"going on from {found[-1].name}")
+        note(f"going on from {max(found, key=lambda path: path.stat().st_mtime).name}")
     return bool(found)
 
 

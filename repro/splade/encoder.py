@@ -63,7 +63,7 @@ class SpladeEncoder:
         disable_progress_bar()  # of transformers, for loading weights
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.threads = (threads or os.cpu_count()) if self.device.type == "cpu" else 1
-        self.tokenizer, self.model = _load(folder)
+        self.tokenizer, self.model = load_masked_lm(folder)
         self.parameters = sum(p.numel() for p in self.model.parameters())
         """Number of parameters, tied ones counted once."""
         self.longest = self.model.config.max_position_embeddings
@@ -114,8 +114,8 @@ class SpladeEncoder:
         return BATCH_TOKENS if self.device.type == "cpu" else CUDA_BATCH_TOKENS
 
 
-def _load(folder: Path) -> tuple[AutoTokenizer, AutoModelForMaskedLM]:
-    """Load tokenizer and model in float32, and make sure that no weight is missing."""
+def load_masked_lm(folder: Path) -> tuple[AutoTokenizer, AutoModelForMaskedLM]:
+    """Load tokenizer and model in float32; InputError if a weight is missing."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model, loading = AutoModelForMaskedLM.from_pretrained(

@@ -44,16 +44,20 @@ def mine(
 ) -> list[Mined]:
     """Return a row for each of up to ``positives`` relevant documents: NEGATIVES drawn from ``found``, best ranks first.
 
-    Near-duplicates of any relevant document are dropped. Where too few are found, ``others`` (random documents) fill up.
+    Near-duplicates of any relevant document are dropped, among ``others``, too. Where too few are found, ``others`` (random documents) fill up.
     """
     relevant = [docid for docid, grade in judged.items() if grade > 0 and docid in texts]
     words = [_words(texts[docid]) for docid in relevant]
-    kept = [d for d in found if d in texts and not any(_same(_words(texts[d]), own) for own in words)]
+
+    def usable(docid: str) -> bool:
+        return docid in texts and not any(_same(_words(texts[docid]), own) for own in words)
+
+    kept = [docid for docid in found if usable(docid)]
     rows = []
     for positive in chance.sample(relevant, min(positives, len(relevant))):
         drawn = set(chance.sample(kept, min(NEGATIVES, len(kept))))
         negatives = [d for d in kept if d in drawn]
-        fill = (d for d in others if judged.get(d, 0) <= 0 and d not in drawn)
+        fill = (d for d in others if judged.get(d, 0) <= 0 and d not in drawn and usable(d))
         while len(negatives) < NEGATIVES and (more := next(fill, None)) is not None:
             negatives.append(more)
         if len(negatives) == NEGATIVES:

@@ -54,7 +54,11 @@ def read_recipe(name: str, changes: dict[str, str]) -> Recipe:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(entries, dict):
         raise InputError(f"{path}: expected 'key: value' lines")
-    entries |= {key: yaml.safe_load(value) for key, value in changes.items()}
+    for key, value in changes.items():
+        try:
+            entries[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set {key}={value}: the value is not YAML") from None
     fields = {field.name: field.type for field in dataclasses.fields(Recipe) if field.name != "name"}
     if unknown := entries.keys() - fields.keys():
         raise InputError(f"{path}: unknown key {min(unknown)!r}; known are {', '.join(fields)}")
@@ -100,5 +104,10 @@ def _check(path: Path, entries: dict) -> None:
     if entries["origin"] not in ("published", "ours"):
         raise InputError(f"{path}: origin: expected 'published' or 'ours', found {entries['origin']!r}")
     for key in ("epochs", "batch_size", "learning_rate", "margin_scale", "evaluations"):
-        if entries[key] <= 0:
+        if not entries[key] > 0:
             raise InputError(f"{path}: {key}: expected a positive number, found {entries[key]!r}")
+    rows = entries["rows"]
+    if rows is not None and (not isinstance(rows, int) or rows < 1):
+        raise InputError(f"{path}: rows: expected null (all) or a positive number, found {rows!r}")
+    if entries["held_out"] < 0 or entries["max_length"] < 3 or not 0 <= entries["warmup_ratio"] <= 1:
+        raise InputError(f"{path}: expected held_out >= 0, max_length >= 3 and warmup_ratio from 0 to 1")

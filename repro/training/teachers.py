@@ -54,8 +54,17 @@ def load(teacher: Teacher, threads: int) -> Score:
 def _cross_encoder(teacher: Teacher) -> Score:
     import torch
     from sentence_transformers import CrossEncoder
+    from transformers import AutoModelForSequenceClassification
 
     try:
+        _, loading = AutoModelForSequenceClassification.from_pretrained(
+            teacher.folder, num_labels=1, output_loading_info=True
+        )
+        if loading["missing_keys"]:  # it would score with random numbers in their place
+            raise InputError(
+                f"{teacher.folder} is no cross-encoder: it lacks {min(loading['missing_keys'])}; "
+                "a bi-encoder is given as dense:<model>"
+            )
         model = CrossEncoder(str(teacher.folder), num_labels=1, max_length=CROSS_ENCODER_TOKENS)
     except UNLOADABLE as error:
         raise InputError(f"{teacher.folder} does not load as a cross-encoder ({error})") from error

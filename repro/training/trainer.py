@@ -22,9 +22,9 @@ from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginM
 from sentence_transformers.sparse_encoder.modules import SpladePooling
 from transformers import PrinterCallback, TrainerCallback
 
-from repro.data.weights import UNLOADABLE
 from repro.errors import InputError
 from repro.progress import note
+from repro.splade.encoder import load_masked_lm
 from repro.splade.training import use_max_pooled_head
 from repro.training.recipe import Recipe
 
@@ -36,10 +36,8 @@ METRIC = f"eval_{HELD_OUT}_dot_mrr@10"
 
 def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> SparseEncoder:
     """Return a SPLADE-max model over a folder's masked language model, with this project's head unless ``stock``."""
-    try:
-        body = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
-    except UNLOADABLE as error:
-        raise InputError(f"{folder} does not load as a masked language model ({error})") from error
+    load_masked_lm(folder)  # refuses a folder that lacks weights; Sentence Transformers would make them up
+    body = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = SparseEncoder(modules=[body, SpladePooling("max")], device=device, similarity_fn_name="dot")
     return model if stock else use_max_pooled_head(model, threads)

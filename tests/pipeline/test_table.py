@@ -60,7 +60,9 @@ def test_models_trained_on_the_collection_have_rows_but_not_in_readme(measured, 
     (folder / "work/trained").mkdir()
     for name, collection in {"splade-mine": "tiny", "splade-other": "sample"}.items():
         (folder / "work/trained" / name).symlink_to(resolve(find_system("splade-tiny")).path)
-        manifest = {"inputs": {"stage": "train", "recipe": {"data": {"collection": collection}}}}
+        manifest = {
+            "inputs": {"stage": "train", "recipe": {"data": {"collection": collection, "split": "train"}}}
+        }
         (folder / f"work/trained/{name}.manifest.json").write_text(json.dumps(manifest))
     printed = succeed("repro.table", "--collection", "tiny", cwd=folder, HF_HUB_OFFLINE="1")
     mine = next(line for line in printed.splitlines() if line.startswith("| splade-mine "))

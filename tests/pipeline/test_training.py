@@ -275,5 +275,29 @@ def test_recipes_are_checked(folder):
     assert "--report-to nothing: nothing is not supp" in refused(
         *stage, "sample", "--report-to", "nothing", cwd=folder
     )
+    for change in ("rows=0", "held_out=-1", "warmup_ratio=7", "epochs=.nan", "data={parquet: x"):
+        assert change.split("=")[0] in refused(*stage, "sample", "--set", change, cwd=folder)
+    assert "bm25" in refused(*stage, "sample", "--set", "base=bm25", cwd=folder)
+    assert "--minutes 0" in refused("repro.train", "--mlm", "sample", "--minutes", "0", cwd=folder)
     said = refused(*stage, "sample", "--set", "data={parquet: nowhere}", cwd=folder)
     assert "there is no nowhere; make it with python -m repro.distill" in said
+
+
+def test_models_that_lack_weights_are_refused(folder):
+    """A library would make them up: a dense model has no masked-language-model head, a SPLADE model scores no pairs."""
+    said = refused("repro.train", *options("none", "base=all-minilm-l6-v2"), cwd=folder)
+    assert "all-minilm-l6-v2" in said
+    shutil.copytree(resolve(find_system("all-minilm-l6-v2")).path, folder / "headless")
+    said = refused("repro.train", *options("none", "base=headless"), cwd=folder)
+    assert "lacks weights" in said and "headless" in said
+    said = ["--split", "train", "--teacher", "still", "--limit", "10", "--output", "unjudged"]
+    assert "still is no cross-encoder: it lacks" in refused("repro.distill", *said, cwd=folder)
+
+
+def test_a_folder_that_was_not_made_here_is_not_replaced(folder):
+    (folder / "mine").mkdir()
+    (folder / "mine/thesis.txt").write_text("irreplaceable")
+    assert "--output mine: it exists" in refused("repro.train", *options("mine"), cwd=folder)
+    said = ["--split", "train", "--teacher", "dense:all-minilm-l6-v2", "--limit", "10", "--output", "mine"]
+    assert "--output mine: it exists" in refused("repro.distill", *said, cwd=folder)
+    assert (folder / "mine/thesis.txt").read_text() == "irreplaceable"

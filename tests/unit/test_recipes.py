@@ -99,6 +99,8 @@ def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
     (row,) = mine("q", {"p": 1, "gone": 1}, ["twin", "n"], texts, random.Random(0), others, positives=3)
     assert row.positive == "p" and row.negatives[0] == "n"
     assert "twin" not in row.negatives and len(set(row.negatives)) == 8
+    (row,) = mine("q", {"p": 1}, ["n"], texts, random.Random(0), ["twin", *others], positives=3)
+    assert "twin" not in row.negatives and len(set(row.negatives)) == 8
 
 
 def test_values_of_a_wrong_kind_are_refused():
