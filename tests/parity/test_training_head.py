@@ -88,6 +88,22 @@ def test_loss_and_gradients_equal_the_stock_modules(models, architecture, kernel
         assert difference <= 1e-5 * scale, name
 
 
+def test_activations_computed_a_second_time_give_the_same_gradients(models, monkeypatch):
+    """Beyond KEPT_BYTES, as with large batches: here for every group of texts."""
+    runs = []
+    recompute = training.checkpoint
+    monkeypatch.setattr(training, "checkpoint", lambda *a, **k: runs.append(1) or recompute(*a, **k))
+    monkeypatch.setattr(training, "KEPT_BYTES", 0)
+    monkeypatch.setattr(training, "GROUP_TOKENS", 512)
+    expected, theirs = gradients(build(models["bert"]))
+    found, ours = gradients(use_max_pooled_head(build(models["bert"]), threads=2))
+    assert len(runs) > 3
+    assert found == pytest.approx(expected, rel=1e-5)
+    for name, gradient in theirs.items():
+        if not name.endswith(EXACTLY_ZERO):
+            assert (ours[name] - gradient).norm() <= 1e-5 * gradient.norm(), name
+
+
 def test_a_wrong_winner_would_be_seen(models, monkeypatch):
     """The test above must be able to fail: shift the winning tokens by one."""
     whole = TrainableHead._winners
