@@ -114,7 +114,10 @@ def make_trainer(
     log_every: int | None = None,
 ) -> SpladeTrainer:
     """Return a trainer that leaves checkpoints in ``folder``; ``task`` chooses the best one (None: the last is kept)."""
-    arguments = _arguments(recipe, len(rows), bool(task), folder, report_to, log_every)
+    try:
+        arguments = _arguments(recipe, len(rows), bool(task), folder, report_to, log_every)
+    except ValueError as error:  # a schedule or an optimiser that transformers does not know
+        raise InputError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from error
     loss = SpladeLoss(
         model,
         SparseMarginMSELoss(model),

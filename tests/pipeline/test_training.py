@@ -278,6 +278,8 @@ def test_recipes_are_checked(folder):
     for change in ("rows=0", "held_out=-1", "warmup_ratio=7", "epochs=.nan", "data={parquet: x"):
         assert change.split("=")[0] in refused(*stage, "sample", "--set", change, cwd=folder)
     assert "bm25" in refused(*stage, "sample", "--set", "base=bm25", cwd=folder)
+    said = refused("repro.train", *options("none", "schedule=foo"), cwd=folder)
+    assert "recipe sample: foo is not a valid SchedulerType" in said
     assert "--minutes 0" in refused("repro.train", "--mlm", "sample", "--minutes", "0", cwd=folder)
     said = refused(*stage, "sample", "--set", "data={parquet: nowhere}", cwd=folder)
     assert "there is no nowhere; make it with python -m repro.distill" in said
