@@ -244,6 +244,11 @@ def _resume(checkpoints: Path, inputs: dict, force: bool) -> bool:
     if not _first_process():
         return any(checkpoints.glob("checkpoint-*"))
     begun = checkpoints / "inputs.json"
+    if not force and read_json(begun) != inputs and any(checkpoints.glob("checkpoint-*")):
+        raise InputError(
+            f"{checkpoints} holds an interrupted training with other settings, data or base; name another --output, "
+            "or throw it away with --force"
+        )
     if force or read_json(begun) != inputs:
         remove(checkpoints)
     checkpoints.mkdir(parents=True, exist_ok=True)
