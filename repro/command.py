@@ -35,9 +35,9 @@ def add_work(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         type=positive,
-        default=os.cpu_count(),
+        default=max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
         metavar="N",
-        help="threads (default: all processors)",
+        help="threads (default: all processors; under torchrun, each process's share)",
     )
 
 

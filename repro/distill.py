@@ -11,23 +11,25 @@ import argparse
 import hashlib
 import itertools
 import random
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from repro.command import add_collection, add_work, guarded, positive, refuse_foreign
 from repro.data.artifacts import Artifact, canonical, sha256_file
-from repro.data.collection import Collection, queries_checksum
-from repro.data.runs import read_best
+from repro.data.collection import Collection, Document, queries_checksum
+from repro.data.runs import RankedRun
 from repro.data.systems import find_system
+from repro.data.texts import TextStore
 from repro.errors import InputError
-from repro.planning import open_corpus
-from repro.progress import bar, note
+from repro.planning import open_corpus, run_stage
+from repro.progress import bar, note, track
 from repro.training.mining import NEGATIVES, Mined, candidates, mine
 from repro.training.teachers import Teacher, find_teacher, load
 
 FORMAT = 1
+SAMPLE = 1000
+"""Random documents that stand by where a query has too few candidates."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -91,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     refuse_foreign(args.output)
     artifact = Artifact(args.output or args.work / "distilled" / name, inputs)
     if args.force or not artifact.is_current():
-        distill(collection, teacher, [read_best(path, hits) for path in runs], artifact, args)
+        distill(collection, teacher, [RankedRun(path, hits) for path in runs], artifact, args)
     print(artifact.path)
     return 0
 
@@ -99,31 +101,41 @@ def main(argv: list[str] | None = None) -> int:
 def distill(
     collection: Collection,
     teacher: Teacher,
-    runs: list[dict[str, list[str]]],
+    runs: list[RankedRun],
     artifact: Artifact,
     args: argparse.Namespace,
 ) -> None:
-    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the parts."""
+    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the parts.
+
+    Texts stay on the disk, so memory is that of the rows' ids.
+    """
     import pandas
 
     qrels = collection.qrels()
     queries = [query for query in collection.queries() if query.id in qrels][: args.limit]
-    found = {q.id: candidates(runs, q.id, qrels[q.id], args.depth) for q in queries}
-    rows, texts = _mined(collection, queries, qrels, found, args)
-    if not rows:
-        raise InputError(f"{collection.name}: no query has a relevant document and {NEGATIVES} negatives")
-    folder = artifact.begin(resume=not args.force)
-    names = dict(queries)
-    score = None
-    with bar(len(rows), f"scoring with {teacher.name}", "rows") as progress:
-        for number, part in enumerate(_parts(rows, args.shard_size)):
-            path = folder / f"part-{number:05d}.parquet"
-            if not path.exists():
-                score = score or load(teacher, args.threads)
-                temporary = path.with_suffix(".tmp")
-                pandas.DataFrame(_scored(part, names, texts, score)).to_parquet(temporary, index=False)
-                temporary.replace(path)
-            progress.update(len(part))
+    chance = random.Random(args.seed)
+    others: list[str] = []
+    documents = _sampled(collection.documents(), chance, others)
+    with TextStore(artifact.path.with_name(f"{artifact.path.name}.texts"), documents) as texts:
+        rows = []
+        for query in track(queries, len(queries), "mining", "queries"):
+            drawn = chance.sample(others, min(len(others), 4 * NEGATIVES))
+            found = candidates(runs, query.id, qrels[query.id], args.depth)
+            rows += mine(query.id, qrels[query.id], found, texts, chance, drawn, args.positives)
+        if not rows:
+            raise InputError(f"{collection.name}: no query has a relevant document and {NEGATIVES} negatives")
+        folder = artifact.begin(resume=not args.force)
+        names = dict(queries)
+        score = None
+        with bar(len(rows), f"scoring with {teacher.name}", "rows") as progress:
+            for number, part in enumerate(_parts(rows, args.shard_size)):
+                path = folder / f"part-{number:05d}.parquet"
+                if not path.exists():
+                    score = score or load(teacher, args.threads)
+                    temporary = path.with_suffix(".tmp")
+                    pandas.DataFrame(_scored(part, names, texts, score)).to_parquet(temporary, index=False)
+                    temporary.replace(path)
+                progress.update(len(part))
     artifact.finish(
         folder,
         teacher=teacher.name,
@@ -134,30 +146,21 @@ def distill(
     note(f"{artifact.path}: {len(rows):,} rows of {NEGATIVES} margins by {teacher.name}")
 
 
-def _mined(
-    collection: Collection, queries: list, qrels: dict, found: dict[str, list[str]], args: argparse.Namespace
-) -> tuple[list[Mined], dict[str, str]]:
-    """Return the rows, and the texts of the documents that they name and that were candidates."""
-    chance = random.Random(args.seed)
-    needed = {d for query in queries for d in (*found[query.id], *qrels[query.id])}
-    texts, others = {}, []
-    for number, document in enumerate(collection.documents()):
-        if document.text and document.id in needed:
-            texts[document.id] = document.text
-        if document.text and len(others) < 1000:  # a sample of all documents, by Vitter's algorithm R
-            others.append((document.id, document.text))
-        elif document.text and (place := chance.randrange(number + 1)) < 1000:
-            others[place] = (document.id, document.text)
-    fill = dict(others)
-    texts = {**fill, **texts}
-    rows = []
-    for query in queries:
-        drawn = chance.sample(list(fill), min(len(fill), 4 * NEGATIVES))
-        rows += mine(query.id, qrels[query.id], found[query.id], texts, chance, drawn, args.positives)
-    return rows, texts
+def _sampled(documents: Iterable[Document], chance: random.Random, sample: list[str]) -> Iterator[Document]:
+    """Yield the documents that have a text, and put the ids of SAMPLE of them into ``sample`` (Vitter 1985, algorithm R)."""
+    for number, document in enumerate(documents):
+        if not document.text:
+            continue
+        if len(sample) < SAMPLE:
+            sample.append(document.id)
+        elif (place := chance.randrange(number + 1)) < SAMPLE:
+            sample[place] = document.id
+        yield document
 
 
-def _scored(rows: list[Mined], queries: dict[str, str], texts: dict[str, str], score: object) -> list[dict]:
+def _scored(
+    rows: list[Mined], queries: dict[str, str], texts: Mapping[str, str], score: object
+) -> list[dict]:
     pairs = [(queries[row.query], texts[d]) for row in rows for d in (row.positive, *row.negatives)]
     scores = score(pairs).reshape(len(rows), 1 + NEGATIVES)
     return [
@@ -193,12 +196,9 @@ def _run_file(args: argparse.Namespace, name: str, hits: int) -> Path:
         ["repro.index"],
         ["repro.search", "--runs", str(args.work / "distilled" / "runs"), "--hits", str(hits)],
     ]
-    for stage in stages if find_system(name).kind != "bm25" else stages[1:]:
-        command = [sys.executable, "-m", stage[0], *common, *stage[1:]]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode != 0:
-            raise InputError(f"{stage[0]} of {name} ended with exit code {done.returncode} (see above)")
-    return Path(done.stdout.strip())
+    for module, *own in stages if find_system(name).kind != "bm25" else stages[1:]:
+        printed = run_stage(module, *common, *own)
+    return Path(printed)
 
 
 if __name__ == "__main__":

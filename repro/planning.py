@@ -1,12 +1,15 @@
-"""From a command's options to the plan of one system's artifacts."""
+"""From a command's options to the plan of one system's artifacts, and to other stages, run as processes of their own."""
 
 import argparse
+import subprocess
+import sys
 
 from repro.data.collection import Collection, open_collection
 from repro.data.layout import Plan
 from repro.data.scan import CorpusSummary, scan_corpus
 from repro.data.systems import System, find_system
 from repro.data.weights import resolve
+from repro.errors import InputError
 
 
 def open_corpus(args: argparse.Namespace) -> tuple[Collection, CorpusSummary]:
@@ -39,3 +42,12 @@ def plan_for(args: argparse.Namespace, system: System, collection: Collection, c
         faiss=getattr(args, "faiss", "flat"),
         max_query_terms=getattr(args, "max_query_terms", None),
     )
+
+
+def run_stage(module: str, *arguments: str) -> str:
+    """Run ``python -m module`` with ``arguments`` and return what it prints; InputError if it fails, having said why."""
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise InputError(f"{module} ended with exit code {done.returncode} (see above)")
+    return done.stdout.strip()

@@ -78,9 +78,15 @@ def trained_on(collection: str, split: str | None, work: Path) -> list[str]:
     for path, manifest in manifests.items():
         model = path.with_name(path.name.removesuffix(".manifest.json"))
         data = (manifest or {}).get("inputs", {}).get("recipe", {}).get("data", {})
-        if model.is_dir() and data.get("collection") == collection and data.get("split") != split:
+        same = _normal(data.get("collection", "")) == _normal(collection)
+        if model.is_dir() and same and data.get("split") != split:
             models.append(f"splade:{model}")
     return models
+
+
+def _normal(collection: str) -> str:
+    """Return a folder's full path, however it is written, and any other name as it is."""
+    return str(Path(collection).resolve()) if Path(collection).is_dir() else collection
 
 
 def tabulate(args: argparse.Namespace, systems: dict[str, System]) -> int:

@@ -10,10 +10,9 @@ same command goes on where an interrupted training left its last checkpoint. Sev
 import argparse
 import contextlib
 import os
-import subprocess
 import sys
-import time
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 
 from repro.command import add_work, guarded, refuse_foreign
@@ -21,6 +20,7 @@ from repro.data.artifacts import Artifact, provenance, read_json, remove, write_
 from repro.data.systems import System, table_systems
 from repro.data.weights import Weights, resolve
 from repro.errors import InputError
+from repro.planning import run_stage
 from repro.progress import note
 from repro.training.recipe import Recipe, read_recipe
 
@@ -76,6 +76,11 @@ def main(argv: list[str] | None = None) -> int:
     refuse_foreign(args.output)
     model = Artifact(args.output or args.work / "trained" / name, inputs)
     if args.force or not model.is_current():
+        if model.manifest() and not args.force:
+            raise InputError(
+                f"{model.path} is a model trained with other settings, data or base; name another --output, "
+                "or replace it with --force"
+            )
         train(recipe, base, parquet, model, args)
     if _first_process():
         if args.push_to_hub:
@@ -121,7 +126,7 @@ def train(
 
     from repro.training import rows as data
     from repro.training.card import model_card
-    from repro.training.trainer import HELD_OUT, make_trainer, open_model
+    from repro.training.trainer import HELD_OUT, LOG, make_trainer, open_model, read_log
 
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
@@ -130,6 +135,9 @@ def train(
     kept, aside = data.split(rows, recipe.held_out)
     task = data.retrieval_task(aside) if len(aside) else None
     checkpoints = model.path.with_name(f"{model.path.name}.checkpoints")
+    os.environ.setdefault(
+        "TENSORBOARD_LOGGING_DIR", str(model.path.with_name(f"{model.path.name}.tensorboard"))
+    )
     with _first_process_first():
         resume = _resume(checkpoints, model.inputs, args.force)
     torch.manual_seed(recipe.seed)
@@ -147,12 +155,11 @@ def train(
         note(
             f"{recipe.name} ({recipe.origin}): {len(kept):,} rows, {len(aside):,} held out, from {base.source}"
         )
-    started = time.perf_counter()
     trainer.train(resume_from_checkpoint=resume)
-    seconds = time.perf_counter() - started
     measured = trainer.evaluator(encoder) if task else {}
     if not _first_process():
         return
+    seconds = read_log(checkpoints / LOG)[-1]["seconds"]
     folder = model.begin()
     encoder.save_pretrained(str(folder), create_model_card=False)
     wanted = {
@@ -175,7 +182,7 @@ def train(
         "held_out": held_out,
     }
     (folder / "README.md").write_text(model_card(model.path.name, recipe, facts), encoding="utf-8")
-    (checkpoints / "log.jsonl").replace(folder / "training-log.jsonl")
+    (checkpoints / LOG).replace(folder / "training-log.jsonl")
     model.finish(folder, **facts)
     remove(checkpoints)
     note(f"{model.path}: {trainer.state.global_step:,} steps in {seconds:,.0f} s; {held_out}")
@@ -216,20 +223,12 @@ def _data(recipe: Recipe, args: argparse.Namespace) -> Path | None:
             raise InputError(f"data: there is no {path}; make it with python -m repro.distill")
         return path
     options = {name.replace("_", "-"): value for name, value in recipe.data.items()}
-    command = [
-        sys.executable,
-        "-m",
-        "repro.distill",
-        "--work",
-        str(args.work),
-        "--threads",
-        str(args.threads),
-    ]
-    command += [text for k, v in options.items() for text in (f"--{k}", str(v))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise InputError(f"the data could not be made (exit code {done.returncode}, see above)")
-    return Path(done.stdout.strip())
+    common = ["--work", str(args.work), "--threads", str(args.threads)]
+    return Path(
+        run_stage(
+            "repro.distill", *common, *(text for k, v in options.items() for text in (f"--{k}", str(v)))
+        )
+    )
 
 
 def _fingerprint(path: Path) -> str:
@@ -267,13 +266,13 @@ def _first_process() -> bool:
 
 
 def _first_process_first() -> contextlib.AbstractContextManager:
-    """Return a context that the other processes of torchrun enter when the first has left it."""
+    """Return a context that the other processes of torchrun enter when the first has left it, be it after days."""
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return contextlib.nullcontext()
     import torch
     from accelerate import PartialState
 
-    return PartialState(cpu=not torch.cuda.is_available()).main_process_first()
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=timedelta(days=30)).main_process_first()
 
 
 def _push(folder: Path, name: str) -> None:

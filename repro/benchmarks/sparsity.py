@@ -1,8 +1,5 @@
 """What the regularisers' weights of a recipe do: the same training with several of them, effectiveness beside active terms."""
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +7,11 @@ from repro.data.artifacts import read_json
 from repro.data.collection import open_collection
 from repro.data.runs import read_run
 from repro.errors import InputError
+from repro.planning import run_stage
 from repro.progress import track
 from repro.report.markdown import bar_chart, table
 from repro.report.measures import evaluate, parse_measures
-from repro.training.trainer import HELD_OUT, METRIC
+from repro.training.trainer import HELD_OUT, METRIC, read_log
 
 MEASURE = "RR@10"
 
@@ -41,16 +39,16 @@ def sweep(
 ) -> list[Trained]:
     """Train with each weight and measure the models; the start, as the first training's log has it, comes first.
 
-    ``recipe``: options of repro.train. Models that are there already are not trained again.
+    ``recipe``: options of repro.train, --recipe first. Models that are there already are not trained again.
     """
     trained = []
     for weight in track(weights, len(weights), "training", "models"):
-        name = f"sparsity-{weight:g}"
+        name = f"{Path(recipe[1]).stem}-sparsity-{weight:g}"
         settings = [f"{part}_regularizer_weight={weight}" for part in ("query", "document")]
         common = ["--work", str(work), "--threads", str(threads)]
         output = ["--output", str(work / "trained" / name)]
-        folder = Path(_run("repro.train", *recipe, *settings, *output, *common))
-        lines = [json.loads(line) for line in (folder / "training-log.jsonl").read_text().splitlines()]
+        folder = Path(run_stage("repro.train", *recipe, *settings, *output, *common))
+        lines = read_log(folder / "training-log.jsonl")
         if not trained:
             trained.append(_start(lines))
         facts = read_json(folder.with_name(f"{name}.manifest.json"))["held_out"]
@@ -89,16 +87,7 @@ def _measure(model: Path, collection: str, split: str | None, common: list[str])
     where = ["--collection", collection, *(["--split", split] if split else [])]
     system = ["--system", f"splade:{model}", *common]
     for stage in ("repro.encode", "repro.index"):
-        _run(stage, *where, *system)
+        run_stage(stage, *where, *system)
     runs = ["--runs", str(model.with_name(f"{model.name}.runs"))]
-    run = read_run(Path(_run("repro.search", *where, *system, *runs)))
+    run = read_run(Path(run_stage("repro.search", *where, *system, *runs)))
     return evaluate(open_collection(collection, split).qrels(), run, parse_measures([MEASURE])).mean[MEASURE]
-
-
-def _run(module: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise InputError(f"{module} ended with exit code {done.returncode} (see above)")
-    return done.stdout.strip()

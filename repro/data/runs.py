@@ -57,7 +57,7 @@ def read_run(path: Path, by_rank: bool = False) -> Run:
     With ``by_rank``, the score returned is minus the rank column: MS MARCO's own evaluation looks at ranks alone.
     """
     run: Run = {}
-    for number, query, docid, score in _entries(path, by_rank):
+    for number, query, docid, score, *_ in _entries(path, by_rank):
         results = run.setdefault(query, {})
         if docid in results:
             raise InputError(f"{path}, line {number}: query {query} lists document {docid} a second time")
@@ -65,25 +65,47 @@ def read_run(path: Path, by_rank: bool = False) -> Run:
     return run
 
 
-def read_best(path: Path, depth: int) -> dict[str, list[str]]:
-    """Return the ``depth`` best documents of each query by score, best first; memory is that of these alone."""
-    found: dict[str, list[tuple[float, str]]] = {}
-    names: dict[str, str] = {}  # one string for a document that many queries found
-    for _, query, docid, score in _entries(path, by_rank=False):
-        results = found.setdefault(query, [])
-        results.append((-score, names.setdefault(docid, docid)))
-        if len(results) >= 4 * depth:
-            found[query] = sorted(results)[:depth]
-    return {query: [docid for _, docid in sorted(results)[:depth]] for query, results in found.items()}
+class RankedRun(Mapping[str, list[str]]):
+    """Query id -> its ``depth`` best documents by score, best first, read from a run file when they are asked for.
+
+    Memory is where each query's lines lie. InputError if the file is no run.
+    """
+
+    def __init__(self, path: Path, depth: int) -> None:
+        self.path, self.depth = path, depth
+        self.places: dict[str, list[int]] = {}
+        """Query id -> start and end of its lines in the file, and of further ones if they are in several places."""
+        for _, query, _, _, start, end in _entries(path, by_rank=False):
+            places = self.places.setdefault(query, [])
+            if places and places[-1] == start:
+                places[-1] = end
+            else:
+                places += start, end
+
+    def __getitem__(self, query: str) -> list[str]:
+        results, places = [], self.places[query]
+        with open(self.path, "rb") as file:
+            for start, end in zip(places[::2], places[1::2]):
+                file.seek(start)
+                fields = (line.split() for line in file.read(end - start).decode().splitlines())
+                results += [(-float(entry[4]), entry[2]) for entry in fields if entry]
+        return [docid for _, docid in sorted(results)[: self.depth]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
-def _entries(path: Path, by_rank: bool) -> Iterator[tuple[int, str, str, float]]:
-    """Yield (line number, query, docid, score) of a run file."""
-    empty = True
+def _entries(path: Path, by_rank: bool) -> Iterator[tuple[int, str, str, float, int, int]]:
+    """Yield (line number, query, docid, score, first byte, last byte + 1) of a run file."""
+    empty, end = True, 0
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
-                fields = line.split()
+                start, end = end, end + len(line)
+                fields = line.decode().split()
                 if not fields:
                     continue
                 if len(fields) != 6:
@@ -99,7 +121,7 @@ def _entries(path: Path, by_rank: bool) -> Iterator[tuple[int, str, str, float]]
                     wrong = f"rank {rank!r}" if by_rank else f"score {score!r}"
                     raise InputError(f"{path}, line {number}: the {wrong} is not a number") from None
                 empty = False
-                yield number, query, docid, value
+                yield number, query, docid, value, start, end
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such run file; make it with python -m repro.search") from None
     except IsADirectoryError:

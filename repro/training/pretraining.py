@@ -7,6 +7,7 @@ which more are left as they are, since a model learns soon to return its own wor
 """
 
 import itertools
+import random
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-from repro.progress import bar, note
+from repro.errors import InputError
+from repro.progress import bar, note, track
 
 SHAPES = {"tiny": (2, 128, 2), "mini": (4, 256, 4), "small": (4, 512, 8)}
 """Layers, hidden size, attention heads of BERT-Tiny, -Mini and -Small (Turc et al. 2019, arXiv:1908.08962)."""
@@ -26,9 +28,25 @@ CHOSEN = 0.4
 MASKED, KEPT = 0.5, 0.4
 """... are replaced by [MASK], left as they are; the rest becomes a random token (BERT: 0.15; 0.8, 0.1)."""
 BATCH_TOKENS = 1024
+CHUNK = 1000
 MAX_LENGTH = 128
 LEARNING_RATE = 2e-3
 WARM_UP = 0.05
+MOST_TEXTS = 500_000
+"""Texts that are trained on, drawn from a larger collection: more than hours on a CPU go through."""
+
+
+def fresh_model(shape: str, vocabulary: int) -> BertForMaskedLM:
+    """Return a model of ``shape`` (see ``SHAPES``) with random weights, for a vocabulary of that many tokens."""
+    layers, hidden, heads = SHAPES[shape]
+    config = BertConfig(
+        vocab_size=vocabulary,
+        num_hidden_layers=layers,
+        hidden_size=hidden,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden,
+    )
+    return BertForMaskedLM(config)
 
 
 def pretrain(
@@ -48,17 +66,11 @@ def pretrain(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
-    layers, hidden, heads = SHAPES[shape]
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        num_hidden_layers=layers,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        intermediate_size=4 * hidden,
-    )
-    model = BertForMaskedLM(config).train()
-    encoded = tokenizer(list(texts), truncation=True, max_length=MAX_LENGTH)["input_ids"]
-    counts = np.bincount(list(itertools.chain.from_iterable(encoded)), minlength=len(tokenizer)) + 0.1
+    model = fresh_model(shape, len(tokenizer)).train()
+    encoded = _tokenised(draw(texts, MOST_TEXTS, seed), tokenizer)
+    if not encoded:
+        raise InputError("the collection has no texts to train on")
+    counts = np.bincount(np.concatenate(encoded), minlength=len(tokenizer)) + 0.1
     with torch.no_grad():
         model.cls.predictions.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
@@ -85,8 +97,29 @@ def pretrain(
     return {"steps": steps, "tokens": tokens, "first_loss": losses[0][1], "loss": last}
 
 
+def draw(texts: Iterable[str], most: int, seed: int) -> list[str]:
+    """Return up to ``most`` of the texts, each with the same chance (Vitter 1985, algorithm R)."""
+    chance = random.Random(seed)
+    drawn: list[str] = []
+    for number, text in enumerate(texts):
+        if number < most:
+            drawn.append(text)
+        elif (place := chance.randrange(number + 1)) < most:
+            drawn[place] = text
+    return drawn
+
+
+def _tokenised(texts: list[str], tokenizer: object) -> list[np.ndarray]:
+    """Return the token ids of each text, cut to MAX_LENGTH."""
+    encoded = []
+    for start in track(range(0, len(texts), CHUNK), -(-len(texts) // CHUNK), "tokenising", "thousand texts"):
+        chunk = tokenizer(texts[start : start + CHUNK], truncation=True, max_length=MAX_LENGTH)
+        encoded += [np.array(ids, np.int32) for ids in chunk["input_ids"]]
+    return encoded
+
+
 def _batches(
-    encoded: list[list[int]], padding: int, seed: int
+    encoded: list[np.ndarray], padding: int, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (ids, attention mask) of texts of like length, for ever; the order of batches is drawn anew each time round."""
     chance = np.random.default_rng(seed)
@@ -103,7 +136,9 @@ def _batches(
             if not texts:
                 continue
             longest = max(map(len, texts))
-            ids = torch.tensor([text + [padding] * (longest - len(text)) for text in texts])
+            ids = torch.full((len(texts), longest), padding)
+            for row, text in zip(ids, texts):
+                row[: len(text)] = torch.from_numpy(text)
             lengths = torch.tensor([len(text) for text in texts])
             yield ids, (torch.arange(longest)[None, :] < lengths[:, None]).long()
 

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow
+import pyarrow.compute
+
 from repro.errors import InputError
 from repro.training.mining import NEGATIVES
 from repro.training.recipe import Recipe
@@ -33,8 +37,24 @@ def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
         raise InputError(
             f"{parquet or recipe.data['hub']}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}"
         )
+    _check_labels(rows, str(parquet or recipe.data["hub"]))
     rows = rows.select_columns(COLUMNS).shuffle(seed=recipe.seed)
     return rows.select(range(min(recipe.rows or len(rows), len(rows))))
+
+
+def _check_labels(rows: "Dataset", name: str) -> None:
+    """Raise InputError for the first row that has not as many finite margins as negatives."""
+    labels = rows.data.column("label")
+    finite = pyarrow.compute.is_finite(pyarrow.compute.list_flatten(labels).cast(pyarrow.float64()))
+    numbers = pyarrow.compute.list_value_length(labels).fill_null(0).to_numpy()
+    wrong = numbers != NEGATIVES
+    owners = np.repeat(np.arange(len(numbers)), numbers)
+    wrong[owners[~finite.fill_null(False).to_numpy()]] = True
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{name}: row {row + 1}: label: expected {NEGATIVES} finite margins, found {labels[row].as_py()}"
+        )
 
 
 def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
@@ -52,6 +72,10 @@ def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
     kept = [
         i for i, (query, passage) in enumerate(pairs) if query not in queries and passage not in positives
     ]
+    if not kept:
+        raise InputError(
+            f"held_out: every row shares a query or a positive passage with one of the {held_out:,} held out; hold fewer out"
+        )
     return rows.select(kept), aside
 
 

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -32,6 +33,8 @@ SANE_TERMS = {"document": (5, 2000), "query": (1, 500)}
 """Active terms outside of which a model is of little use: collapsed, or as slow to search as a dense one."""
 HELD_OUT = "held_out"
 METRIC = f"eval_{HELD_OUT}_dot_mrr@10"
+LOG = "log.jsonl"
+"""The training log's name among the checkpoints."""
 
 
 def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> SparseEncoder:
@@ -75,18 +78,31 @@ class SpladeTrainer(SparseEncoderTrainer):
 
 
 class TrainingLog(TrainerCallback):
-    """Writes what is logged as JSON lines, says it on stderr, and warns of active terms that leave the sane band."""
+    """Writes what is logged as JSON lines, says it on stderr, and warns of active terms that leave the sane band.
+
+    ``seconds`` of a line counts the training's time, that before an interruption included.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.warned: set[str] = set()
+        self.started = time.perf_counter()
+
+    def on_train_begin(self, args: object, state: object, control: object, **_: object) -> None:
+        """Drop the lines of steps after the checkpoint that the training goes on from."""
+        lines = read_log(self.path) if self.path.is_file() and state.global_step else []
+        kept = [line for line in lines if line["step"] <= state.global_step]
+        if state.is_world_process_zero:
+            self.path.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+        self.started = time.perf_counter() - (kept[-1]["seconds"] if kept else 0)
 
     def on_log(self, args: object, state: object, control: object, logs: dict, **_: object) -> None:
         """Record one line."""
         if not state.is_world_process_zero:
             return
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+            seconds = round(time.perf_counter() - self.started, 2)
+            file.write(json.dumps({"step": state.global_step, "seconds": seconds, **logs}) + "\n")
         if "base_loss" in logs:
             note(
                 f"step {state.global_step}/{state.max_steps}: ranking {logs['base_loss']:.3f}, regularisers "
@@ -102,6 +118,11 @@ class TrainingLog(TrainerCallback):
                 weight = f"{part}_regularizer_weight"
                 cure = f"raise {weight}" if active > most else f"lower {weight} or the learning rate"
                 note(f"warning: {active:.0f} active terms a {part}, outside {least} to {most}; {cure}")
+
+
+def read_log(path: Path) -> list[dict]:
+    """Return the lines of a training log."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def make_trainer(
@@ -146,7 +167,7 @@ def make_trainer(
         train_dataset=rows,
         loss=loss,
         evaluator=evaluator,
-        callbacks=[SpladeRegularizerWeightSchedulerCallback(loss), TrainingLog(folder / "log.jsonl")],
+        callbacks=[SpladeRegularizerWeightSchedulerCallback(loss), TrainingLog(folder / LOG)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -160,7 +181,7 @@ def _arguments(
         raise InputError(f"batch_size: {recipe.batch_size} is not divisible by {processes} processes")
     steps = math.ceil(math.ceil(rows / recipe.batch_size) * recipe.epochs)
     every = max(1, steps // recipe.evaluations)
-    return SparseEncoderTrainingArguments(
+    arguments = SparseEncoderTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=recipe.epochs,
         per_device_train_batch_size=recipe.batch_size // processes,
@@ -186,3 +207,9 @@ def _arguments(
         use_cpu=not torch.cuda.is_available(),
         ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
     )
+    if (
+        arguments.n_gpu > 1
+    ):  # without torchrun the library would copy the modules to every GPU, without our head
+        note("training on one GPU; start it with torchrun to use all")
+        arguments._n_gpu = 1
+    return arguments

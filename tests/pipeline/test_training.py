@@ -305,6 +305,12 @@ def test_a_folder_that_was_not_made_here_is_not_replaced(folder):
     assert (folder / "mine/thesis.txt").read_text() == "irreplaceable"
 
 
+def test_a_finished_model_is_not_replaced_by_one_of_other_settings(folder, one):
+    said = options("one", "base=still", "held_out=0", "seed=7")
+    assert "trained with other settings" in refused("repro.train", *said, cwd=folder)
+    assert (one / "model.safetensors").is_file()
+
+
 def test_checkpoints_of_other_settings_are_not_thrown_away(tmp_path):
     from repro.errors import InputError
     from repro.train import _resume
@@ -317,12 +323,3 @@ def test_checkpoints_of_other_settings_are_not_thrown_away(tmp_path):
         _resume(checkpoint.parent, {"epochs": 2}, force=False)
     assert _resume(checkpoint.parent, {"epochs": 1}, force=False) is True and checkpoint.is_dir()
     assert _resume(checkpoint.parent, {"epochs": 2}, force=True) is False and not checkpoint.exists()
-
-
-def test_the_samples_recipe_makes_its_data_offline_and_has_a_row_in_the_table(tmp_path):
-    short = ["--set", "epochs=1", "evaluations=1", "max_length=48", "--threads", "2"]
-    succeed("repro.train", "--recipe", "sample", *short, cwd=tmp_path, HF_HUB_OFFLINE="1")
-    assert (tmp_path / "work/distilled/sample-train.all-minilm-l6-v2").is_dir()
-    printed = succeed("repro.table", cwd=tmp_path, HF_HUB_OFFLINE="1")
-    row = next(line for line in printed.splitlines() if line.startswith("| splade-sample "))
-    assert 0.3 < float(row.split("|")[4]) < 1

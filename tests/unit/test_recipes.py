@@ -5,11 +5,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from repro.data.runs import read_best
+from repro.data.runs import RankedRun
 from repro.errors import InputError
 from repro.training.mining import candidates, mine
 from repro.training.recipe import FOLDER, read_recipe
-from repro.training.rows import choose, split
+from repro.training.rows import choose, read_rows, split
 
 PUBLISHED = REPOSITORY.parent / "shared" / "published.yaml"
 
@@ -69,6 +69,20 @@ def test_held_out_rows_share_no_query_and_no_positive_with_the_others():
     assert len(kept) == 6 and len(aside) == 0
     with pytest.raises(InputError, match="held_out: 6 of 6 rows"):
         split(rows, 6)
+    same = datasets.Dataset.from_dict({"query_id": [0, 1, 2], "positive": ["a", "a", "a"]})
+    with pytest.raises(InputError, match="held_out: every row shares"):
+        split(same, 1)
+
+
+@pytest.mark.parametrize("label", [[0.5] * 7, None, [0.5] * 7 + [None], [0.5] * 7 + [float("nan")]])
+def test_a_label_that_is_not_eight_numbers_is_named(label, tmp_path):
+    good = {"query_id": "1", "query": "q", "positive": "p", "label": [0.5] * 8}
+    good |= {f"negative_{i}": f"n{i}" for i in range(1, 9)}
+    datasets.Dataset.from_list([good, {**good, "label": label}]).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="row 2: label: expected 8 finite margins"):
+        read_rows(read_recipe("sample", {}), tmp_path / "rows.parquet")
+    datasets.Dataset.from_list([good, good]).to_parquet(tmp_path / "rows.parquet")
+    assert len(read_rows(read_recipe("sample", {}), tmp_path / "rows.parquet")) == 2
 
 
 def test_candidates_alternate_between_runs_without_positives():
@@ -83,7 +97,7 @@ def test_the_best_of_a_run_are_found_whatever_the_order_of_its_lines(tmp_path):
     ]
     (tmp_path / "run").write_text("\n".join(lines) + "\n")
     best = ["d0", "d1", "d2"]
-    assert read_best(tmp_path / "run", 3) == {"q1": best, "q2": best}
+    assert dict(RankedRun(tmp_path / "run", 3)) == {"q1": best, "q2": best}
 
 
 def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
