@@ -26,7 +26,15 @@ setup(
         ]
     },
     # Loaded with ctypes and needing no Python.h; where there is no C compiler, encoding goes on without it, slower.
-    ext_modules=[Extension("repro_native", ["native/head.c"], extra_compile_args=["-O3"], optional=True)],
+    ext_modules=[
+        Extension(
+            "repro_native",
+            ["native/avx512.c", "native/avx2.c"],
+            depends=["native/simd.h", "native/tile.h", "native/body.h", "native/head.h"],
+            extra_compile_args=["-O3"],
+            optional=True,
+        )
+    ],
     python_requires=">=3.11,<3.12",  # Pyserini 1.6.0 is the newest for 3.11, and 2.x wants 3.12
     install_requires=[
         "accelerate>=1.1",  # transformers' trainer runs on it

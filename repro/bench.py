@@ -45,6 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("stage", choices=STAGES, help="what to measure", metavar="STAGE")
     add_collection(parser)
     parser.add_argument("--system", help="whose model (default: splade-tiny; for dense, all-minilm-l6-v2)")
+    parser.add_argument(
+        "--shape",
+        choices=["tiny", "mini", "small"],
+        help="of encode, train: random weights in BERT's shape instead",
+    )
     parser.add_argument("--limit", type=positive, default=4096, metavar="N", help="passages (default: 4096)")
     parser.add_argument(
         "--every", type=positive, default=16, metavar="N", help="slow peers take every Nth (default: 16)"
@@ -93,6 +98,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
     args = parser.parse_args(argv)
     args.system = args.system or ("all-minilm-l6-v2" if args.stage == "dense" else "splade-tiny")
+    if args.shape:
+        if args.stage not in ("encode", "train"):
+            raise InputError(f"--shape is of encode and train; {args.stage} takes --system")
+        args.system = _random_model(args)
     kind = "dense" if args.stage == "dense" else "splade"
     if find_system(args.system).kind != kind:
         raise InputError(f"--system {args.system}: {args.stage} measures a {kind} system")
@@ -194,6 +203,11 @@ def train(args: argparse.Namespace) -> dict:
 
     if args.data is None or not list(args.data.glob("*.parquet")):
         raise InputError("--data: expected a folder of parquet files that python -m repro.distill made")
+    rows = training.count_rows(args.data)
+    if rows < args.batch:
+        raise InputError(
+            f"--data {args.data}: {rows} rows are fewer than one batch of {args.batch} (--batch)"
+        )
     folder = str(resolve(find_system(args.system)).path)
     return _race(args, training.contestants(folder, args.data, args.batch, args.threads), "rows a second")
 
@@ -265,16 +279,28 @@ def _race(
     if args.only:
         racers = [racer for racer in racers if racer.ours or args.only in racer.name]
     results = contest.run(racers, args.rounds, args.threads)
-    facts = {"system": args.system, "threads": args.threads, "unit": unit, **facts, **check()}
+    system = find_system(args.system).name
+    facts = {"system": system, "threads": args.threads, "unit": unit, **facts, **check()}
     result = contest.report(args.stage, args.collection, results, racers, **facts)
     for contestant in result["peers"]:
         if "error" in contestant:
             note(f"{contestant['name']}: not run: {contestant['error']}")
     text = race_table(result)
     print(text)
-    if update_block(Path("README.md"), f"bench {args.stage} {args.system}", text):
+    if update_block(Path("README.md"), f"bench {args.stage} {system}", text):
         note("wrote README.md")
     return result
+
+
+def _random_model(args: argparse.Namespace) -> str:
+    """Make the model that --shape asks for, and return it as a --system."""
+    from repro.benchmarks import shapes
+
+    folder = args.work / "bench" / f"splade-random-{args.shape}"
+    documents = open_collection(args.collection, args.split).documents()
+    texts = [document.text for document in itertools.islice(documents, 32)]
+    shapes.make(args.shape, resolve(find_system("splade-tiny")).path, texts, folder)
+    return f"splade:{folder}"
 
 
 def _plans(args: argparse.Namespace) -> list[Plan]:

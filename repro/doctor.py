@@ -93,9 +93,9 @@ def java() -> Check:
 
 def fast_encoding() -> str:
     """Say whether the compiled kernels are there and fit this processor; without them encoding works, slower."""
-    if kernels() is not None:
-        return "int8 screening (compiled kernels, AVX-512 VNNI)"
-    return "no compiled kernels: none built (no C compiler at installation?), or no AVX-512 VNNI; plain torch instead"
+    if (found := kernels()) is not None:
+        return f"int8 screening, compiled kernels for {found.level.upper()}"
+    return "no compiled kernels: none built (no C compiler at installation?), or no AVX2; plain torch instead"
 
 
 def packages() -> Iterator[Check]:

@@ -4,9 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from repro.splade import native
 
 # Two test files run at a time, and threads that wait for each other actively would take the other's processor.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -87,3 +92,13 @@ def refused(*arguments: object, cwd: Path | None = None, **environment: str) -> 
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert errors, done.stderr
     return errors[0]
+
+
+@contextmanager
+def kernels_of(level: str) -> Iterator[None]:
+    """Use the compiled kernels of one level inside the block, or ("none") none; skip the test where they cannot run."""
+    kernels = None if level == "none" else native.open_kernels(level)
+    if level != "none" and kernels is None:
+        pytest.skip(f"no compiled kernels, or a processor without {level.upper()}")
+    with mock.patch.object(native, "kernels", lambda: kernels):
+        yield

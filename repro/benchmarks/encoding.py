@@ -22,14 +22,15 @@ def contestants(
     found = [
         Contestant("repro, exact", "encoding:repro", {**common, "precision": "exact"}, ours=True),
         Contestant("repro, float32", "encoding:repro", {**common, "precision": "float32"}, rival=False),
-        Contestant(
-            "repro, exact, no compiled kernels",
-            "encoding:repro",
-            {**common, "precision": "exact"},
-            rival=False,
-            environment={"REPRO_NATIVE": "0"},
-        ),
     ]
+    for level, name in {"avx2": "AVX2 kernels", "0": "no compiled kernels"}.items():
+        environment = {"REPRO_NATIVE": level}
+        settings = {**common, "precision": "exact"}
+        found.append(
+            Contestant(
+                f"repro, exact, {name}", "encoding:repro", settings, rival=False, environment=environment
+            )
+        )
     st = "encoding:sentence_transformers"
     for size in BATCH_SIZES:
         settings = {**peer, "batch_size": size, "dtype": "float32"}

@@ -20,6 +20,13 @@ def contestants(model: str, data: Path, batch: int, threads: int) -> list[Contes
     ]
 
 
+def count_rows(data: Path) -> int:
+    """Return the number of rows of a folder of parquet files."""
+    from pyarrow.parquet import read_metadata
+
+    return sum(read_metadata(path).num_rows for path in data.glob("*.parquet"))
+
+
 def step(model: str, data: str, batch: int, threads: int, stock: bool) -> Callable[[], int]:
     """Load model and rows; each call trains on the next batch."""
     import pandas

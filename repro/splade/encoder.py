@@ -1,7 +1,8 @@
 """Encode texts into SPLADE weights: batches of equal length without padding, one worker thread a core, no gradients.
 
 The weight of vocabulary term v in a text is max over its tokens t, [CLS] and [SEP] among them, of
-log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086). ``head.py`` has the output layer.
+log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086). ``body.py`` has the layers up to the output
+layer, ``head.py`` the output layer.
 """
 
 import os
@@ -19,6 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from repro.data.weights import UNLOADABLE
 from repro.errors import InputError
+from repro.splade.body import CompiledBody, ModelBody, compiles
 from repro.splade.head import MaxPooledHead, Row, choose_method
 
 # oneDNN keeps a compiled primitive for each shape that it met, a thousand of them by default; batches here come in many
@@ -63,18 +65,17 @@ class SpladeEncoder:
         disable_progress_bar()  # of transformers, for loading weights
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.threads = (threads or os.cpu_count()) if self.device.type == "cpu" else 1
-        self.tokenizer, self.model = load_masked_lm(folder)
-        self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.tokenizer, model = load_masked_lm(folder)
+        self.parameters = sum(p.numel() for p in model.parameters())
         """Number of parameters, tied ones counted once."""
-        self.longest = self.model.config.max_position_embeddings
-        self.vocabulary = self.tokenizer.convert_ids_to_tokens(list(range(self.model.config.vocab_size)))
+        self.longest = model.config.max_position_embeddings
+        self.vocabulary = self.tokenizer.convert_ids_to_tokens(list(range(model.config.vocab_size)))
         self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
-        output = self.model.get_output_embeddings()
+        model.to(self.device)
+        output = model.get_output_embeddings()
         self.method = choose_method(precision, output.weight.shape[1], self.device)
-        self.model.to(self.device)
         self.head = MaxPooledHead(output.weight, output.bias, self.method)
-        name = next(name for name, module in self.model.named_modules() if module is output)
-        self.model.set_submodule(name, torch.nn.Identity())  # now the model's "logits" are the head's input
+        self.body = CompiledBody(model) if compiles(model) else ModelBody(model)
 
     def encode(self, texts: Sequence[str], max_length: int = 512) -> SparseVectors:
         """Return the weights of ``texts``, in their order, each cut after ``max_length`` tokens."""
@@ -99,10 +100,8 @@ class SpladeEncoder:
             pairs = zip(encoded.terms[start:end].tolist(), quantised[start:end].tolist())
             yield {self.vocabulary[term]: impact for term, impact in pairs if impact >= 1}
 
-    @torch.inference_mode()
     def _encode_batch(self, tokens: list[list[int]]) -> list[Row]:
-        ids = torch.tensor(tokens, device=self.device)
-        return self.head.pool(self.model(input_ids=ids).logits.float())
+        return self.head.pool(self.body(np.array(tokens)))
 
     def _tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         backend = self.tokenizer(

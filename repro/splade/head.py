@@ -16,11 +16,12 @@ so with A = max_t |h_t - h'_t| and B = max_t |h'_t|, both taken per text,
 A term whose right side is not positive has weight zero and is left out. All others are computed in float32 from the
 unrounded h and w, so what comes out is what the float32 formula gives.
 
-Rounding of the arithmetic itself is covered too. int8: the products h'.w' are integers below 2^31 and exact; turning
-them into float32 and evaluating the right side costs a few units in the last place. bfloat16: products are summed in
-float32, which errs by at most g |h'| |w'| with g = d 2^-24 / (1 - d 2^-24) (Higham 2002, 3.5), and the sum is rounded to
-bfloat16, by at most 2^-8 of its size. The float32 reference errs by up to g |h| |w|, so it may find a tiny positive
-value where the true one is negative. ``_slack`` bounds all of these, relative to |h| |w| and |b|, and is added to (1).
+Rounding of the arithmetic itself is covered too. int8 (terms in 7 bits with AVX2, see ``native/head.h``): the products
+h'.w' are integers below 2^31 and exact; turning them into float32 and evaluating the right side costs a few units in the
+last place. bfloat16: products are summed in float32, which errs by at most g |h'| |w'| with g = d 2^-24 / (1 - d 2^-24) (Higham 2002,
+3.5), and the sum is rounded to bfloat16, by at most 2^-8 of its size. The float32 reference errs by up to g |h| |w|, so it
+may find a tiny positive value where the true one is negative. ``_slack`` bounds all of these, relative to |h| |w| and |b|,
+and is added to (1).
 """
 
 import numpy as np
@@ -41,7 +42,8 @@ Row = tuple[np.ndarray, np.ndarray]
 def choose_method(precision: str, dimensions: int, device: torch.device) -> str:
     """Return how ``precision`` is reached here: ``int8`` or ``bf16`` screening, ``float32``, or ``unscreened bf16``.
 
-    exact: int8 with the compiled kernels, else bfloat16 where the processor has units for it, else blocked float32.
+    exact: int8 with the compiled kernels (AVX-512 VNNI or AVX2), else bfloat16 where the processor has units for it,
+    else blocked float32.
     """
     if precision == "float32":
         return "float32"
@@ -49,7 +51,7 @@ def choose_method(precision: str, dimensions: int, device: torch.device) -> str:
         return "unscreened bf16"
     if device.type == "cuda":
         return "bf16 screening"
-    if dimensions % 16 == 0 and native.kernels() is not None:
+    if dimensions % 4 == 0 and native.kernels() is not None:
         return "int8 screening"
     return "bf16 screening" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
 
@@ -85,13 +87,13 @@ class MaxPooledHead:
 
     def _prepare_int8(self) -> None:
         weight = self.weight.numpy()
-        scale = np.maximum(np.abs(weight).max(axis=1), 1e-30) / 127
+        scale = np.maximum(np.abs(weight).max(axis=1), 1e-30) / np.float32(native.kernels().largest)
         quantised = np.rint(weight / scale[:, None]).astype(np.int8)
         self.packed = native.pack_terms(quantised)
         error = np.linalg.norm(weight - quantised * scale[:, None], axis=1)
         norm = np.linalg.norm(weight, axis=1)
         slack = _slack(weight.shape[1])
-        padding = self.packed.shape[0] * native.COLUMNS - len(weight)
+        padding = self.packed.shape[0] * self.packed.shape[2] - len(weight)
         self.term_bounds = tuple(
             np.pad(values.astype(np.float32), (0, padding), constant_values=fill)
             for values, fill in (

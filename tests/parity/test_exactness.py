@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from conftest import real_collection, succeed
+from conftest import kernels_of, real_collection, succeed
 
 from repro.benchmarks.exactness import compare
 from repro.data.artifacts import read_json
@@ -23,13 +23,10 @@ def check(texts, precision="exact"):
     assert found.excused <= found.near_boundary < 0.02 * found.postings
 
 
-@pytest.mark.parametrize("kernels", ["compiled", "torch"])
-def test_sample_is_exact(kernels, monkeypatch):
-    if kernels == "torch":
-        monkeypatch.setattr(native, "kernels", lambda: None)
-    elif native.kernels() is None:
-        pytest.skip("no compiled kernels, or a processor without AVX-512 VNNI")
-    check([document.text for document in open_collection("sample").documents()])
+@pytest.mark.parametrize("level", [*native.LEVELS, "none"])
+def test_sample_is_exact(level):
+    with kernels_of(level):
+        check([document.text for document in open_collection("sample").documents()])
 
 
 def test_float32_is_exact():

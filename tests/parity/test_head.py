@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import kernels_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,14 +11,8 @@ from repro.splade import native
 from repro.splade.head import MaxPooledHead, choose_method
 
 CPU = torch.device("cpu")
-METHODS = ["float32", "bf16 screening", "int8 screening"]
-
-
-def usable(method: str) -> str:
-    """Return ``method``; skip the test where this machine cannot run it."""
-    if method == "int8 screening" and native.kernels() is None:
-        pytest.skip("no compiled kernels, or a processor without AVX-512 VNNI")
-    return method
+METHODS = ["float32", "bf16 screening", *native.LEVELS]
+"""The last ones: int8 screening with these kernels."""
 
 
 def plain(hidden, weight, bias) -> np.ndarray:
@@ -28,12 +23,14 @@ def plain(hidden, weight, bias) -> np.ndarray:
 
 def check(hidden, weight, bias, method, safety=1.0) -> None:
     """Every weight that is clearly positive is there and right, and none is that is clearly zero."""
-    head = MaxPooledHead(weight, bias, usable(method), safety)
+    with kernels_of(method if method in native.LEVELS else "none"):
+        head = MaxPooledHead(weight, bias, "int8 screening" if method in native.LEVELS else method, safety)
+        pooled = head.pool(hidden)
     expected = plain(hidden, weight, bias)
     d = weight.shape[1]
     size = hidden.norm(dim=2).amax(dim=1)[:, None] * weight.norm(dim=1) + bias.abs()
     tolerance = (4 * d * 2.0**-24 * size).numpy() + 1e-6 * expected  # what float32 arithmetic itself may lose
-    for i, (terms, weights) in enumerate(head.pool(hidden)):
+    for i, (terms, weights) in enumerate(pooled):
         found = np.zeros(len(weight))
         found[terms] = weights
         assert (np.diff(terms) > 0).all() and (weights > 0).all()
@@ -65,8 +62,8 @@ def random_case(seed, texts=3, length=7, d=32, vocabulary=200, spread=1.0):
 @given(
     seed=st.integers(0, 2**31),
     texts=st.integers(1, 4),
-    length=st.integers(1, 19),
-    d=st.sampled_from([16, 48, 128]),
+    length=st.sampled_from([1, 2, 7, 15, 16, 19, 33, 50, 64, 65, 100]),
+    d=st.sampled_from([4, 16, 48, 128]),
     vocabulary=st.sampled_from([1, 47, 48, 49, 1500]),
     spread=st.floats(0, 4),
 )
@@ -90,7 +87,6 @@ def test_zeros_and_single_large_entries(method):
 @pytest.mark.parametrize("method", METHODS[1:])
 def test_a_bound_that_is_too_small_fails(method):
     """The adversarial cases do attack the bound: at a twentieth of it, terms get lost."""
-    usable(method)
     failures = 0
     for seed in range(40):
         try:
@@ -100,17 +96,18 @@ def test_a_bound_that_is_too_small_fails(method):
     assert failures >= 20
 
 
-def test_int8_products_at_their_extremes():
-    """All entries at +-127: no saturation, no overflow, and tiles of every size."""
-    usable("int8 screening")
-    for length in range(1, 20):
-        hidden = torch.ones(1, length, 768)
-        hidden[0, :, ::2] = -1
-        weight = torch.cat([hidden[0, :1], -hidden[0, :1]])
-        head = MaxPooledHead(weight, torch.tensor([-767.5, -767.5]), "int8 screening")
-        ((terms, weights),) = head.pool(hidden)
-        assert terms.tolist() == [0]
-        np.testing.assert_allclose(weights, np.log1p(0.5), rtol=1e-5)
+@pytest.mark.parametrize("level", native.LEVELS)
+@pytest.mark.parametrize("signs", [(1, 1), (-1, 1)])
+def test_int8_products_at_their_extremes(level, signs):
+    """All entries at their largest: no saturation, no overflow, and tiles of every size."""
+    with kernels_of(level):
+        for length in range(1, 20):
+            hidden = torch.tensor(signs).repeat(384).expand(1, length, 768).float()
+            weight = torch.cat([hidden[0, :1], -hidden[0, :1]])
+            head = MaxPooledHead(weight, torch.tensor([-767.5, -767.5]), "int8 screening")
+            ((terms, weights),) = head.pool(hidden)
+            assert terms.tolist() == [0]
+            np.testing.assert_allclose(weights, np.log1p(0.5), rtol=1e-5)
 
 
 def test_methods_that_are_chosen(monkeypatch):
@@ -119,7 +116,7 @@ def test_methods_that_are_chosen(monkeypatch):
     assert choose_method("exact", 128, torch.device("cuda")) == "bf16 screening"
     monkeypatch.setattr(native, "kernels", lambda: object())
     assert choose_method("exact", 128, CPU) == "int8 screening"
-    assert choose_method("exact", 100, CPU) != "int8 screening"  # the kernels want multiples of 16
+    assert choose_method("exact", 102, CPU) != "int8 screening"  # the kernels want multiples of 4
     monkeypatch.setattr(native, "kernels", lambda: None)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     assert choose_method("exact", 128, CPU) == "bf16 screening"

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import kernels_of
 from sentence_transformers import SparseEncoder
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sparse_encoder.losses import SparseMarginMSELoss, SpladeLoss
@@ -71,14 +72,11 @@ def gradients(model):
 
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert"])
-@pytest.mark.parametrize("kernels", ["compiled", "none"])
-def test_loss_and_gradients_equal_the_stock_modules(models, architecture, kernels, monkeypatch):
-    if kernels == "compiled" and native.kernels() is None:
-        pytest.skip("no compiled kernels, or no AVX-512 VNNI, on this machine")
-    if kernels == "none":
-        monkeypatch.setattr(native, "kernels", lambda: None)
+@pytest.mark.parametrize("level", [*native.LEVELS, "none"])
+def test_loss_and_gradients_equal_the_stock_modules(models, architecture, level):
     expected, theirs = gradients(build(models[architecture]))
-    found, ours = gradients(use_max_pooled_head(build(models[architecture]), threads=2))
+    with kernels_of(level):
+        found, ours = gradients(use_max_pooled_head(build(models[architecture]), threads=2))
     assert found == pytest.approx(expected, rel=1e-5)
     assert ours.keys() == theirs.keys() and len(theirs) > 30
     whole = torch.cat([gradient.flatten() for gradient in theirs.values()]).norm()

@@ -1,0 +1,20 @@
+/* The kernels for processors with AVX2 and FMA.
+ *
+ * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an optional extension (setup.py).
+ */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define LEVEL avx2
+#define LANES 8
+#include "simd.h"
+#include "tile.h"
+#include "body.h"
+#include "head.h"
+
+int supported_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("fma");
+}
+#else
+int supported_avx2(void) { return 0; }
+#endif

@@ -1,0 +1,182 @@
+/* The parts of a BERT layer in float32.
+ *
+ * repro/splade/body.py packs the weights and calls these one after the other; tests/parity compares with transformers'
+ * own forward pass. All sums are float32 fused multiply-adds, in another order than a library's, so results differ in
+ * the last bits only.
+ */
+#define HEAD 64   /* dimensions of an attention head */
+#define DEPTH 512 /* products summed before the sums go back to memory: a panel's part stays in the L2 cache */
+
+/* e^x to about one unit in the last place: 2^n e^r, |r| <= ln(2) / 2, e^r by its Taylor-like polynomial (Cephes expf). */
+INLINE vec exponential(vec x) {
+    x = maximum(x, spread(-87.f)); /* below, what float32 could still hold is nothing beside a softmax's 1 */
+    const vec n = nearest(mul(x, spread(1.44269504088896341f)));
+    vec r = fnma(n, spread(0.693359375f), x);
+    r = fnma(n, spread(-2.12194440e-4f), r);
+    vec p = spread(1.9875691500e-4f);
+    p = fma(p, r, spread(1.3981999507e-3f));
+    p = fma(p, r, spread(8.3334519073e-3f));
+    p = fma(p, r, spread(4.1665795894e-2f));
+    p = fma(p, r, spread(1.6666665459e-1f));
+    p = fma(p, r, spread(5.0000001201e-1f));
+    p = fma(p, mul(r, r), add(r, spread(1.f)));
+    return times_power(p, n);
+}
+
+/* x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, erf as the rational function of Eigen and XLA: within 3 units in the last place. */
+INLINE vec gelu(vec x) {
+    const vec limit = spread(4.f);
+    vec z = mul(x, spread(0.70710678118654752f));
+    z = maximum(minimum(z, limit), sub(spread(0.f), limit));
+    const vec s = mul(z, z);
+    vec p = spread(-2.72614225801306e-10f);
+    p = fma(p, s, spread(2.77068142495902e-08f));
+    p = fma(p, s, spread(-2.10102402082508e-06f));
+    p = fma(p, s, spread(-5.69250639462346e-05f));
+    p = fma(p, s, spread(-7.34990630326855e-04f));
+    p = fma(p, s, spread(-2.95459980854025e-03f));
+    p = fma(p, s, spread(-1.60960333262415e-02f));
+    vec q = spread(-1.45660718464996e-05f);
+    q = fma(q, s, spread(-2.13374055278905e-04f));
+    q = fma(q, s, spread(-1.68282697438203e-03f));
+    q = fma(q, s, spread(-7.37332916720468e-03f));
+    q = fma(q, s, spread(-1.42647390514189e-02f));
+    const vec erf = divide(mul(z, p), q);
+    const vec half = mul(x, spread(0.5f));
+    return fma(half, erf, half);
+}
+
+/* One tile of body_linear: n rows of x, at most six, the products from first to first + depth, one panel. */
+INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *panel, const float *bias, int64_t first,
+                        int64_t depth, int64_t with_gelu, float *y, int64_t out) {
+    const float *rows[ROWS];
+    vec sum[ROWS][REGISTERS];
+    EACH_ROW {
+        const int64_t row = i < n ? i : 0; /* a tile of fewer rows has its first one more than once */
+        rows[i] = x + row * in + first;
+        EACH_REGISTER(REGISTERS) sum[i][j] = load((first ? y + row * out : bias) + LANES * j);
+    }
+    multiply(REGISTERS, rows, panel + first * COLUMNS, COLUMNS, depth, sum);
+    const int finish = with_gelu && first + depth == in;
+    EACH_ROW if (i < n)
+        EACH_REGISTER(REGISTERS) store(y + i * out + LANES * j, finish ? gelu(sum[i][j]) : sum[i][j]);
+}
+
+/* y = x W^T + bias, then GELU if asked for: x is tokens x in, y tokens x out, out a multiple of 64.
+ *
+ * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns.
+ */
+TARGET void NAME(body_linear)(
+    const float *x, int64_t tokens, int64_t in, const float *packed, const float *bias, int64_t out, int64_t with_gelu,
+    float *y) {
+    for (int64_t c = 0; c < out; c += COLUMNS)
+        for (int64_t first = 0; first < in; first += DEPTH) {
+            const int64_t depth = in - first < DEPTH ? in - first : DEPTH;
+            for (int64_t t = 0; t < tokens; t += ROWS)
+                linear_tile(tokens - t < ROWS ? tokens - t : ROWS, x + t * in, in, packed + c * in, bias + c, first, depth,
+                            with_gelu, y + t * out + c, out);
+        }
+}
+
+/* Weights of n rows of attention: softmax(scale query . keys), not yet divided by their sums, which go to total. */
+INLINE void attention_weights(int64_t n, const float *const *queries, const float *keys, int64_t length, float scale,
+                              float *weights, float *total) {
+    const int64_t padded = round_up(length);
+    for (int64_t c = 0; c < padded; c += COLUMNS) {
+        vec sum[ROWS][REGISTERS] = {0};
+#define SCORES(width)                                       \
+    multiply(width, queries, keys + c, padded, HEAD, sum);  \
+    EACH_ROW EACH_REGISTER(width) store(weights + i * padded + c + LANES * j, sum[i][j])
+        EACH_WIDTH((padded - c) / LANES, SCORES)
+    }
+    for (int i = 0; i < n; i++) {
+        float *row = weights + i * padded;
+        vec most = load(row); /* what stands after the last key is the last key's */
+        for (int64_t c = LANES; c < padded; c += LANES) most = maximum(most, load(row + c));
+        const vec shift = spread(-largest_of(most) * scale);
+        vec sum = spread(0.f);
+        for (int64_t c = 0; c < padded; c += LANES) {
+            vec e = exponential(fma(load(row + c), spread(scale), shift));
+            if (c + LANES > length) e = first_lanes(e, length - c);
+            sum = add(sum, e);
+            store(row + c, e);
+        }
+        total[i] = sum_of(sum);
+    }
+}
+
+/* n rows of attention for one head of one text: query and context begin at the head's part of a token's row. */
+INLINE void attention_tile(int64_t n, const float *query, int64_t stride, const float *keys, const float *values,
+                           int64_t length, float *weights, float *context, int64_t d) {
+    const float *queries[ROWS], *rows[ROWS];
+    float total[ROWS];
+    EACH_ROW {
+        queries[i] = query + (i < n ? i : 0) * stride;
+        rows[i] = weights + (i < n ? i : 0) * round_up(length);
+    }
+    attention_weights(n, queries, keys, length, 0.125f /* 1 / sqrt 64 */, weights, total);
+    for (int64_t c = 0; c < HEAD; c += COLUMNS) {
+        vec sum[ROWS][REGISTERS] = {0};
+        multiply(REGISTERS, rows, values + c, stride, length, sum);
+        EACH_ROW if (i < n)
+            EACH_REGISTER(REGISTERS) store(context + i * d + c + LANES * j, divide(sum[i][j], spread(total[i])));
+    }
+}
+
+/* Multi-head self-attention of texts of equal length, heads of 64, every token to every token of its text.
+ *
+ * qkv: tokens x 3 d, of each token its query, key and value; context: tokens x d.
+ * room: (64 + 6) x (length rounded up to 16) floats of working space.
+ */
+TARGET void NAME(body_attention)(
+    const float *qkv, int64_t texts, int64_t length, int64_t d, float *room, float *context) {
+    const int64_t stride = 3 * d;
+    float *keys = room, *weights = room + HEAD * round_up(length);
+    for (int64_t text = 0; text < texts; text++, qkv += length * stride, context += length * d)
+        for (int64_t h = 0; h < d; h += HEAD) {
+            transpose(qkv + d + h, length, stride, HEAD, round_up(length), keys);
+            for (int64_t t = 0; t < length; t += ROWS)
+                attention_tile(length - t < ROWS ? length - t : ROWS, qkv + t * stride + h, stride, keys, qkv + 2 * d + h,
+                               length, weights, context + t * d + h, d);
+        }
+}
+
+/* Layer normalisation of d floats, mean and variance in two passes. */
+INLINE void normalise(float *row, int64_t d, const float *gain, const float *bias, float epsilon) {
+    vec sum = spread(0.f);
+    for (int64_t k = 0; k < d; k += LANES) sum = add(sum, load(row + k));
+    const vec mean = spread(sum_of(sum) / (float)d);
+    sum = spread(0.f);
+    for (int64_t k = 0; k < d; k += LANES) {
+        const vec x = sub(load(row + k), mean);
+        sum = fma(x, x, sum);
+    }
+    const vec scale = spread(1.f / __builtin_sqrtf(sum_of(sum) / (float)d + epsilon));
+    for (int64_t k = 0; k < d; k += LANES) {
+        const vec x = mul(sub(load(row + k), mean), scale);
+        store(row + k, fma(x, load(gain + k), load(bias + k)));
+    }
+}
+
+/* x = normalise(x + added), row by row; added may be null. */
+TARGET void NAME(body_add_normalise)(
+    float *x, const float *added, int64_t tokens, int64_t d, const float *gain,
+                               const float *bias, float epsilon) {
+    for (int64_t t = 0; t < tokens; t++) {
+        float *row = x + t * d;
+        if (added)
+            for (int64_t k = 0; k < d; k += LANES)
+                store(row + k, add(load(row + k), load(added + t * d + k)));
+        normalise(row, d, gain, bias, epsilon);
+    }
+}
+
+/* x = words[id] + positions[place in the text], row by row: ids of texts of equal length. */
+TARGET void NAME(body_embed)(
+    const int64_t *ids, int64_t texts, int64_t length, int64_t d, const float *words,
+                       const float *positions, float *x) {
+    for (int64_t t = 0; t < texts * length; t++)
+        for (int64_t k = 0; k < d; k += LANES)
+            store(x + t * d + k, add(load(words + ids[t] * d + k),
+                                                          load(positions + t % length * d + k)));
+}

@@ -1,0 +1,46 @@
+/* A tile of a float32 matrix product, kept in registers: what all float32 products of the kernels are made of. */
+#define ROWS 6
+#if LANES == 16
+#define REGISTERS 4 /* of a row: with 6 rows, 24 sums in 32 registers */
+#else
+#define REGISTERS 2 /* 12 sums in 16 registers */
+#endif
+#define COLUMNS (REGISTERS * LANES)
+#define EACH_ROW _Pragma("GCC unroll 6") for (int i = 0; i < ROWS; i++)
+#define EACH_REGISTER(count) _Pragma("GCC unroll 4") for (int j = 0; j < (count); j++)
+
+/* sum[i][j] += rows[i] . b[:, LANES j], over k: six rows, m registers of columns, b's rows ldb apart. */
+INLINE void multiply(const int m, const float *const *rows, const float *b, int64_t ldb, int64_t k,
+                     vec sum[ROWS][REGISTERS]) {
+    for (int64_t p = 0; p < k; p++, b += ldb) {
+        vec w[REGISTERS];
+        EACH_REGISTER(m) w[j] = load(b + LANES * j);
+        EACH_ROW {
+            const vec x = spread(rows[i][p]);
+            EACH_REGISTER(m) sum[i][j] = fma(x, w[j], sum[i][j]);
+        }
+    }
+}
+
+/* columns[k][t] = rows[t][k]: length rows of d floats, stride apart; the last again and again up to padded. */
+INLINE void transpose(const float *rows, int64_t length, int64_t stride, int64_t d, int64_t padded, float *columns) {
+    for (int64_t t = 0; t < padded; t++) {
+        const float *row = rows + (t < length ? t : length - 1) * stride;
+        for (int64_t k = 0; k < d; k++) columns[k * padded + t] = row[k];
+    }
+}
+
+INLINE int64_t round_up(int64_t length) { return (length + 15) / 16 * 16; }
+
+/* Call what the compiler has a copy of for each width of a tile, from one register to all. */
+#if LANES == 16
+#define EACH_WIDTH(registers, call) \
+    switch (registers) {            \
+        case 1: call(1); break;     \
+        case 2: call(2); break;     \
+        case 3: call(3); break;     \
+        default: call(4);           \
+    }
+#else
+#define EACH_WIDTH(registers, call) call(2); /* lengths are rounded up to 16 */
+#endif
