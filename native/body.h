@@ -84,8 +84,8 @@ INLINE void attention_weights(int64_t n, const float *const *queries, const floa
     const int64_t padded = round_up(length);
     for (int64_t c = 0; c < padded; c += COLUMNS) {
         vec sum[ROWS][REGISTERS] = {0};
-#define SCORES(width)                                       \
-    multiply(width, queries, keys + c, padded, HEAD, sum);  \
+#define SCORES(width)                                      \
+    multiply(width, queries, keys + c, padded, HEAD, sum); \
     EACH_ROW EACH_REGISTER(width) store(weights + i * padded + c + LANES * j, sum[i][j])
         EACH_WIDTH((padded - c) / LANES, SCORES)
     }
@@ -160,23 +160,20 @@ INLINE void normalise(float *row, int64_t d, const float *gain, const float *bia
 
 /* x = normalise(x + added), row by row; added may be null. */
 TARGET void NAME(body_add_normalise)(
-    float *x, const float *added, int64_t tokens, int64_t d, const float *gain,
-                               const float *bias, float epsilon) {
+    float *x, const float *added, int64_t tokens, int64_t d, const float *gain, const float *bias, float epsilon) {
     for (int64_t t = 0; t < tokens; t++) {
         float *row = x + t * d;
         if (added)
-            for (int64_t k = 0; k < d; k += LANES)
-                store(row + k, add(load(row + k), load(added + t * d + k)));
+            for (int64_t k = 0; k < d; k += LANES) store(row + k, add(load(row + k), load(added + t * d + k)));
         normalise(row, d, gain, bias, epsilon);
     }
 }
 
 /* x = words[id] + positions[place in the text], row by row: ids of texts of equal length. */
 TARGET void NAME(body_embed)(
-    const int64_t *ids, int64_t texts, int64_t length, int64_t d, const float *words,
-                       const float *positions, float *x) {
-    for (int64_t t = 0; t < texts * length; t++)
-        for (int64_t k = 0; k < d; k += LANES)
-            store(x + t * d + k, add(load(words + ids[t] * d + k),
-                                                          load(positions + t % length * d + k)));
+    const int64_t *ids, int64_t texts, int64_t length, int64_t d, const float *words, const float *positions, float *x) {
+    for (int64_t t = 0; t < texts * length; t++) {
+        const float *word = words + ids[t] * d, *position = positions + t % length * d;
+        for (int64_t k = 0; k < d; k += LANES) store(x + t * d + k, add(load(word + k), load(position + k)));
+    }
 }

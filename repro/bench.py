@@ -278,7 +278,7 @@ def _race(
 
     if args.only:
         racers = [racer for racer in racers if racer.ours or args.only in racer.name]
-    results = contest.run(racers, args.rounds, args.threads)
+    results = contest.run(racers, args.rounds, args.threads, alone=args.stage == "train")
     system = find_system(args.system).name
     facts = {"system": system, "threads": args.threads, "unit": unit, **facts, **check()}
     result = contest.report(args.stage, args.collection, results, racers, **facts)

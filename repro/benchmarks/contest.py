@@ -1,7 +1,7 @@
 """Run contestants in turn, A B C A B C ..., each in a process that stays, and take medians.
 
 Interleaving spreads the machine's drift over all of them; a process each keeps their libraries, threads and peak memory
-apart. A contestant is a function in a module of this package, named ``module:function``; called with its settings, it
+apart. Where two do not fit into memory together, each is started for its turn, does the work once to warm up, and ends. A contestant is a function in a module of this package, named ``module:function``; called with its settings, it
 loads what it needs and returns a function that does the work once and returns the number of items done, alone or with
 further figures ({column: number}) of that turn; a figure named "seconds" is the time that counts.
 """
@@ -36,12 +36,14 @@ class Contestant:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def run(contestants: list[Contestant], rounds: int, threads: int) -> list[dict]:
+def run(contestants: list[Contestant], rounds: int, threads: int, alone: bool = False) -> list[dict]:
     """Return each contestant's name, settings, rates (items a second, a round each), median rate and peak memory (MB),
     and the last turn's further figures.
 
-    One that cannot start, since its library is not installed, say, has ``error`` instead.
+    One that cannot start, since its library is not installed, say, has ``error`` instead. ``alone``: a process a turn.
     """
+    if alone:
+        return _run_alone(contestants, rounds, threads)
     workers = {contestant.name: _start(contestant, threads) for contestant in contestants}
     rates = {name: [] for name in workers}
     ready = {name: _read(worker) for name, worker in workers.items()}
@@ -57,6 +59,24 @@ def run(contestants: list[Contestant], rounds: int, threads: int) -> list[dict]:
         worker.stdin.close()
         worker.wait()
     return [_result(contestant, ready[contestant.name], rates[contestant.name]) for contestant in contestants]
+
+
+def _run_alone(contestants: list[Contestant], rounds: int, threads: int) -> list[dict]:
+    rates = {contestant.name: [] for contestant in contestants}
+    last: dict[str, dict] = {}
+    turns = [contestant for _ in range(rounds) for contestant in contestants]
+    for contestant in track(turns, len(turns), "racing", "turns"):
+        worker = _start(contestant, threads)
+        said = _read(worker)
+        for _ in ("warming up", "the turn"):
+            if "error" not in said:
+                said = _ask(worker)
+        worker.stdin.close()
+        worker.wait()
+        last[contestant.name] = said
+        if "error" not in said:
+            rates[contestant.name].append(said["items"] / said["seconds"])
+    return [_result(contestant, last[contestant.name], rates[contestant.name]) for contestant in contestants]
 
 
 def report(

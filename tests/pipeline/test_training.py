@@ -202,6 +202,16 @@ def test_sparsity_is_measured_over_weights(folder):
     assert printed.strip() in (folder / "README.md").read_text()
 
 
+def test_training_steps_are_raced(folder):
+    said = ["--shape", "tiny", "--data", "data", "--batch", "4", "--rounds", "1", "--threads", "2"]
+    printed = succeed("repro.bench", "train", *said, "--json", "race.json", cwd=folder)
+    race = json.loads((folder / "race.json").read_text())
+    assert race["ours"]["rate"] > 0 and race["fastest_peer"] == "SparseEncoder with SpladePooling"
+    assert f"**{race['ratio']} x**" in printed
+    said = refused("repro.bench", "train", "--data", "data", "--batch", "100", cwd=folder)
+    assert "80 rows are fewer than one batch of 100" in said
+
+
 def test_a_collection_is_split_by_passage(folder):
     from conftest import write_beir
 
