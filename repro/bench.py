@@ -37,6 +37,22 @@ from repro.progress import bar, note
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, race, print a table, write JSON; 1 if a result is not what it must equal."""
+    args = _parser().parse_args(argv)
+    args.system = args.system or ("all-minilm-l6-v2" if args.stage == "dense" else "splade-tiny")
+    if args.shape:
+        if args.stage not in ("encode", "train"):
+            raise InputError(f"--shape is of encode and train; {args.stage} takes --system")
+        args.system = _random_model(args)
+    kind = "dense" if args.stage == "dense" else "splade"
+    if find_system(args.system).kind != kind:
+        raise InputError(f"--system {args.system}: {args.stage} measures a {kind} system")
+    result = STAGES[args.stage](args)
+    if args.json:
+        write_json(args.json, result)
+    return 1 if result.get("differing") else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m repro.bench",
         description=__doc__,
@@ -96,19 +112,7 @@ def main(argv: list[str] | None = None) -> int:
         "--work", type=Path, default=Path("work"), help="where vectors and indexes are (default: ./work)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here")
-    args = parser.parse_args(argv)
-    args.system = args.system or ("all-minilm-l6-v2" if args.stage == "dense" else "splade-tiny")
-    if args.shape:
-        if args.stage not in ("encode", "train"):
-            raise InputError(f"--shape is of encode and train; {args.stage} takes --system")
-        args.system = _random_model(args)
-    kind = "dense" if args.stage == "dense" else "splade"
-    if find_system(args.system).kind != kind:
-        raise InputError(f"--system {args.system}: {args.stage} measures a {kind} system")
-    result = STAGES[args.stage](args)
-    if args.json:
-        write_json(args.json, result)
-    return 1 if result.get("differing") else 0
+    return parser
 
 
 def exactness(args: argparse.Namespace) -> dict:
