@@ -18,10 +18,10 @@ setup(
     packages=find_packages(include=["repro", "repro.*"]),
     package_data={
         "repro": [
-            "systems.yaml",
-            "recipes/*.yaml",
-            "data/sample/*.jsonl",
-            "data/sample/qrels/*.tsv",
+            "models/systems.yaml",
+            "training/recipes/*.yaml",
+            "collections/sample/*.jsonl",
+            "collections/sample/qrels/*.tsv",
             "lucene/impacts.jar",
         ]
     },

@@ -22,13 +22,14 @@ import os
 import sys
 from pathlib import Path
 
+from repro.base.errors import InputError
+from repro.base.files import write_json
 from repro.benchmarks.stages import STAGES
-from repro.command import add_collection, guarded, positive
-from repro.data.artifacts import write_json
-from repro.data.collection import open_collection
-from repro.data.systems import find_system
-from repro.data.weights import resolve
-from repro.errors import InputError
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection, positive
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 
 def main(argv: list[str] | None = None) -> int:

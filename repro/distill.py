@@ -15,15 +15,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from repro.command import add_collection, add_work, guarded, positive, refuse_foreign
-from repro.data.artifacts import Artifact, canonical, sha256_file
-from repro.data.collection import Collection, Document, queries_checksum
-from repro.data.runs import RankedRun
-from repro.data.systems import find_system
-from repro.data.texts import TextStore
-from repro.errors import InputError
-from repro.planning import open_corpus, run_stage
-from repro.progress import bar, note, track
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import canonical, sha256_file
+from repro.base.progress import bar, note, track
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection, add_work, positive, refuse_foreign
+from repro.cli.stages import open_corpus, run_stage
+from repro.collections.model import Collection, Document, queries_checksum
+from repro.collections.texts import TextStore
+from repro.formats.runs import RankedRun
+from repro.models.systems import find_system
 from repro.training.mining import NEGATIVES, Mined, candidates, mine
 from repro.training.teachers import Teacher, find_teacher, load
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from repro.command import guarded
-from repro.data.systems import System, table_systems
-from repro.data.weights import resolve
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.cli.guard import guarded
 from repro.lucene.java import anserini_jar, find_java
+from repro.models.systems import System, table_systems
+from repro.models.weights import resolve
 from repro.splade.native import kernels
 
 PACKAGES = (

@@ -15,14 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repro.command import add_collection, add_encoding, add_work, guarded, positive
-from repro.data.artifacts import Artifact, read_json, write_json
-from repro.data.collection import Document, Query
-from repro.data.layout import Plan
-from repro.data.vectors import SHARD_DOCUMENTS, ImpactVector, write_shard
-from repro.errors import InputError
-from repro.planning import plan
-from repro.progress import bar, note
+from repro.artifacts.graph import Plan
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import read_json, write_json
+from repro.base.progress import bar, note
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection, add_encoding, add_work, positive
+from repro.cli.stages import plan
+from repro.collections.model import Document, Query
+from repro.formats.impact_vectors import SHARD_DOCUMENTS, ImpactVector, write_shard
 
 if TYPE_CHECKING:
     from repro.splade.encoder import SparseVectors
@@ -122,7 +124,7 @@ class DensePart:
         """Write one shard of float32 vectors; return its counts."""
         import numpy as np
 
-        from repro.dense.embeddings import write_embeddings
+        from repro.formats.embeddings import write_embeddings
 
         encode = self.encoder.encode_documents if part == "documents" else self.encoder.encode_queries
         ids, vectors = [], []

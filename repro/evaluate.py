@@ -12,12 +12,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from repro.command import add_collection, guarded
-from repro.data.collection import Qrels, open_collection
-from repro.data.runs import Run, read_run
-from repro.errors import InputError
-from repro.progress import note
-from repro.report.measures import MEASURES, Figures, compare, evaluate, parse_measures, read_trec_qrels
+from repro.base.errors import InputError
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection
+from repro.collections.model import Qrels
+from repro.collections.opening import open_collection
+from repro.evaluation.measures import MEASURES, Figures, evaluate, parse_measures
+from repro.evaluation.significance import compare
+from repro.formats.qrels import read_trec_qrels
+from repro.formats.runs import Run, read_run
 
 
 def main(argv: list[str] | None = None) -> int:

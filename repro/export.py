@@ -11,13 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from repro.command import guarded
-from repro.data.artifacts import Artifact
-from repro.data.collection import open_collection
-from repro.data.systems import find_system
-from repro.data.weights import resolve
-from repro.errors import InputError
-from repro.progress import note
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 FORMAT = 1
 TEXTS = 32

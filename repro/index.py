@@ -11,12 +11,15 @@ import argparse
 import sys
 import time
 
-from repro.command import add_collection, add_encoding, add_faiss, add_work, guarded, positive
-from repro.data.artifacts import Artifact, folder_bytes, provenance
-from repro.data.layout import Plan
-from repro.errors import InputError
-from repro.planning import plan
-from repro.progress import note
+from repro.artifacts.graph import Plan
+from repro.artifacts.provenance import provenance
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import folder_bytes
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection, add_encoding, add_faiss, add_work, positive
+from repro.cli.stages import plan
 
 DEFAULTS = {"indexer": "repro", "store_raw": False, "merge": True}
 """How a Lucene index is built; recorded in its manifest as ``built``."""

@@ -10,8 +10,8 @@ import os
 import runpy
 import sys
 
-from repro.command import guarded
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.cli.guard import guarded
 from repro.lucene.java import prepare_jvm
 
 USAGE = "usage: python -m repro.pyserini MODULE [ARGUMENT ...]    (MODULE: search.lucene, index.lucene, eval.trec_eval ...)"

@@ -12,7 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from repro.command import (
+from repro.artifacts.graph import Plan
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.progress import note, track
+from repro.cli.guard import guarded
+from repro.cli.options import (
     add_bm25,
     add_collection,
     add_encoding,
@@ -20,16 +25,11 @@ from repro.command import (
     add_query_terms,
     add_runs,
     add_work,
-    guarded,
     positive,
 )
-from repro.data.artifacts import Artifact
-from repro.data.layout import Plan
-from repro.data.runs import write_run
-from repro.data.vectors import read_vectors, strongest
-from repro.errors import InputError
-from repro.planning import plan
-from repro.progress import note, track
+from repro.cli.stages import plan
+from repro.formats.impact_vectors import read_vectors, strongest
+from repro.formats.runs import write_run
 
 
 def main(argv: list[str] | None = None) -> int:

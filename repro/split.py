@@ -11,11 +11,13 @@ import random
 import sys
 from pathlib import Path
 
-from repro.command import add_collection, guarded
-from repro.data.artifacts import remove
-from repro.data.collection import Qrels, open_collection
-from repro.errors import InputError
-from repro.progress import note
+from repro.base.errors import InputError
+from repro.base.files import remove
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.cli.options import add_collection
+from repro.collections.model import Qrels
+from repro.collections.opening import open_collection
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -13,7 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from repro.command import (
+from repro.artifacts.graph import Plan
+from repro.artifacts.provenance import provenance
+from repro.base.errors import InputError
+from repro.base.files import read_json, write_json
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.cli.options import (
     add_bm25,
     add_collection,
     add_encoding,
@@ -21,16 +27,11 @@ from repro.command import (
     add_query_terms,
     add_runs,
     add_work,
-    guarded,
 )
-from repro.data.artifacts import provenance, read_json, write_json
-from repro.data.layout import Plan
-from repro.data.scan import warn_of_unknown
-from repro.data.systems import System, find_system, table_systems
-from repro.data.weights import NoWeights
-from repro.errors import InputError
-from repro.planning import open_corpus, plan_for
-from repro.progress import note
+from repro.cli.stages import open_corpus, plan_for
+from repro.collections.scan import warn_of_unknown
+from repro.models.systems import System, find_system, table_systems
+from repro.models.weights import NoWeights
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -167,6 +168,7 @@ def _report(
     import pandas
 
     from repro.report import markdown, results
+    from repro.report.readme import shown_systems, update_block
 
     rows = [
         results.not_run(system, failures[name]) if name in failures else results.measure(plans[name], qrels)
@@ -188,14 +190,14 @@ def _report(
     wrote = [f"{path}.md, .csv, .json"]
     readme, block = Path("README.md"), f"table {collection}"
     shown = rows[: len(rows) - len(args.own_rows)]  # README's table is the same on every machine
-    whole = markdown.shown_systems(readme, block) <= {row.system for row in shown}
+    whole = shown_systems(readme, block) <= {row.system for row in shown}
     if (
         whole
         and not args.own_options
-        and markdown.update_block(readme, block, markdown.measured_table(shown, machine=False))
+        and update_block(readme, block, markdown.measured_table(shown, machine=False))
     ):
         wrote.append("README.md")
-    markdown.update_block(readme, "published", markdown.published_table(table_systems().values()))
+    update_block(readme, "published", markdown.published_table(table_systems().values()))
     note(f"wrote {' and '.join(wrote)}")
 
 

@@ -15,13 +15,16 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from repro.command import add_work, guarded, refuse_foreign
-from repro.data.artifacts import Artifact, provenance, read_json, remove, write_json
-from repro.data.systems import System, table_systems
-from repro.data.weights import Weights, resolve
-from repro.errors import InputError
-from repro.planning import run_stage
-from repro.progress import note
+from repro.artifacts.provenance import provenance
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import read_json, remove, write_json
+from repro.base.progress import note
+from repro.cli.guard import guarded
+from repro.cli.options import add_work, refuse_foreign
+from repro.cli.stages import run_stage
+from repro.models.systems import System, table_systems
+from repro.models.weights import Weights, resolve
 from repro.training.recipe import Recipe, read_recipe
 
 FORMAT = 1
@@ -91,8 +94,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def pretrain(args: argparse.Namespace) -> int:
     """Train a masked language model on a collection's texts, with splade-tiny's vocabulary."""
-    from repro.data.collection import open_collection
-    from repro.data.scan import scan_corpus
+    from repro.collections.opening import open_collection
+    from repro.collections.scan import scan_corpus
     from repro.training.pretraining import pretrain as train_masked
 
     collection = open_collection(args.mlm, None)
@@ -232,7 +235,7 @@ def _data(recipe: Recipe, args: argparse.Namespace) -> Path | None:
 
 
 def _fingerprint(path: Path) -> str:
-    from repro.data.artifacts import sha256_file
+    from repro.base.files import sha256_file
 
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     return " ".join(sha256_file(file) for file in files)

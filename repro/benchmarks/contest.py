@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.data.artifacts import provenance
-from repro.progress import track
+from repro.artifacts.provenance import provenance
+from repro.base.progress import track
 
 
 @dataclass(frozen=True)

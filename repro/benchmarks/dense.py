@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from repro.benchmarks.contest import Contestant
-from repro.command import FAISS_KINDS
-from repro.dense.embeddings import read_embeddings
+from repro.cli.options import FAISS_KINDS
+from repro.formats.embeddings import read_embeddings
 
 
 def contestants(indexes: dict[str, Path], queries: Path, hits: int, threads: int) -> list[Contestant]:

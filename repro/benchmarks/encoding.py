@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 
 from repro.benchmarks.contest import Contestant
-from repro.data.collection import open_collection
+from repro.collections.opening import open_collection
 
 BATCH_SIZES = (1, 4, 8, 32)
 

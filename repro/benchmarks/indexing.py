@@ -41,7 +41,7 @@ def anserini(vectors: str, index: str, documents: int, threads: int, memory: int
 
 
 def _timed(index: str, build: Callable[[Path], dict]) -> Callable[[], tuple]:
-    from repro.data.artifacts import folder_bytes, remove
+    from repro.base.files import folder_bytes, remove
 
     def work() -> tuple[int, dict]:
         remove(Path(index))

@@ -7,8 +7,8 @@ import numpy as np
 
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.searching import encoded
-from repro.data.collection import open_collection
-from repro.data.vectors import strongest
+from repro.collections.opening import open_collection
+from repro.formats.impact_vectors import strongest
 
 TERMS = (4, 8, 12, 16, 24, None)
 
@@ -46,8 +46,8 @@ def search(
     terms: int | None,
 ) -> Callable[[], tuple]:
     """Search with the strongest ``terms``; the figures are means over the queries of all splits."""
+    from repro.evaluation.measures import evaluate, parse_measures
     from repro.lucene.searching import BatchSearcher, impact_query
-    from repro.report.measures import evaluate, parse_measures
 
     searcher = BatchSearcher(Path(index), threads)
     vectors = {query: strongest(vector, terms) for query, vector in encoded(queries).items()}

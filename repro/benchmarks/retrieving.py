@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from repro.artifacts.graph import Plan
 from repro.benchmarks.contest import Contestant
-from repro.data.layout import Plan
 
 
 def contestants(plan: Plan, collection: str, split: str | None, threads: int) -> list[Contestant]:
@@ -67,6 +67,6 @@ def pyserini(
 
 
 def _queries(collection: str, split: str | None) -> list[tuple[str, str]]:
-    from repro.data.collection import open_collection
+    from repro.collections.opening import open_collection
 
     return [(query.id, query.text) for query in open_collection(collection, split).queries()]

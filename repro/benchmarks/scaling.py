@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from repro.base.progress import bar
 from repro.benchmarks.contest import Contestant
-from repro.data.vectors import SHARD_DOCUMENTS, ImpactVector, read_vectors, write_shard
-from repro.progress import bar
+from repro.formats.impact_vectors import SHARD_DOCUMENTS, ImpactVector, read_vectors, write_shard
 
 KEPT = 0.75
 """A drawn passage has each of one real passage's terms with this probability, each of another's with the rest."""
@@ -59,8 +59,8 @@ def index(
     folder: str, queries: list[str], hits: int, threads: int, memory: int, size: int
 ) -> Callable[[], tuple]:
     """Index the first ``size`` documents, then search."""
+    from repro.base.files import folder_bytes, remove
     from repro.benchmarks.searching import encoded
-    from repro.data.artifacts import folder_bytes, remove
     from repro.lucene.indexing import Indexing, build_impact_index
     from repro.lucene.searching import BatchSearcher, impact_query
 

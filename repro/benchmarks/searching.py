@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from repro.benchmarks.contest import Contestant
-from repro.data.runs import ranked
-from repro.data.vectors import read_vectors
+from repro.formats.impact_vectors import read_vectors
+from repro.formats.runs import ranked
 
 
 def contestants(

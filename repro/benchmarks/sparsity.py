@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.data.artifacts import read_json
-from repro.data.collection import open_collection
-from repro.data.runs import read_run
-from repro.errors import InputError
-from repro.planning import run_stage
-from repro.progress import track
+from repro.base.errors import InputError
+from repro.base.files import read_json
+from repro.base.progress import track
+from repro.cli.stages import run_stage
+from repro.collections.opening import open_collection
+from repro.evaluation.measures import evaluate, parse_measures
+from repro.formats.runs import read_run
 from repro.report.markdown import bar_chart, table
-from repro.report.measures import evaluate, parse_measures
 from repro.training.trainer import HELD_OUT, METRIC, read_log
 
 MEASURE = "RR@10"

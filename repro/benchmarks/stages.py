@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from repro.data.artifacts import Artifact
-from repro.data.collection import open_collection
-from repro.data.layout import Plan
-from repro.data.systems import find_system
-from repro.data.weights import resolve
-from repro.errors import InputError
-from repro.planning import plan
-from repro.progress import bar, note
+from repro.artifacts.graph import Plan
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.progress import bar, note
+from repro.cli.stages import plan
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 
 def exactness(args: argparse.Namespace) -> dict:
@@ -107,23 +107,25 @@ def terms(args: argparse.Namespace) -> dict:
 
 def train(args: argparse.Namespace) -> dict:
     """Race training steps."""
-    from repro.benchmarks import training
+    from repro.benchmarks import training_steps
 
     if args.data is None or not list(args.data.glob("*.parquet")):
         raise InputError("--data: expected a folder of parquet files that python -m repro.distill made")
-    rows = training.count_rows(args.data)
+    rows = training_steps.count_rows(args.data)
     if rows < args.batch:
         raise InputError(
             f"--data {args.data}: {rows} rows are fewer than one batch of {args.batch} (--batch)"
         )
     folder = str(resolve(find_system(args.system)).path)
-    return _race(args, training.contestants(folder, args.data, args.batch, args.threads), "rows a second")
+    return _race(
+        args, training_steps.contestants(folder, args.data, args.batch, args.threads), "rows a second"
+    )
 
 
 def sparsity(args: argparse.Namespace) -> dict:
     """Train a recipe with several weights of its regularisers."""
     from repro.benchmarks.sparsity import sparsity_table, sweep
-    from repro.report.markdown import update_block
+    from repro.report.readme import update_block
 
     recipe = ["--recipe", args.recipe[0], "--set", *args.recipe[1:]]
     splits = args.split.split(",") if args.split else [None]
@@ -138,7 +140,7 @@ def sparsity(args: argparse.Namespace) -> dict:
 def dense(args: argparse.Namespace) -> dict:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
-    from repro.command import FAISS_KINDS
+    from repro.cli.options import FAISS_KINDS
 
     wanted = plan(args)
     indexes = {
@@ -182,7 +184,8 @@ def _race(
 ) -> dict:
     """Run the contestants, check their results, print the table and put it into README's block, if there is one."""
     from repro.benchmarks import contest
-    from repro.report.markdown import race_table, update_block
+    from repro.report.markdown import race_table
+    from repro.report.readme import update_block
 
     if args.only:
         racers = [racer for racer in racers if racer.ours or args.only in racer.name]

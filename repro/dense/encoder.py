@@ -9,9 +9,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from transformers.utils.logging import disable_progress_bar
 
-from repro.data.systems import System
-from repro.data.weights import UNLOADABLE
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.models.systems import System
+from repro.models.weights import UNLOADABLE
 
 
 class DenseEncoder:

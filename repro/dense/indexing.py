@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.dense.embeddings import read_embeddings
-from repro.progress import track
+from repro.base.progress import track
+from repro.formats.embeddings import read_embeddings
 
 ROWS = 65_536
 """Vectors that are converted and written, or added to a graph, at a time."""

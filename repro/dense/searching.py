@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.dense.embeddings import read_embeddings
+from repro.base.errors import InputError
+from repro.base.progress import bar
 from repro.dense.indexing import header
-from repro.errors import InputError
-from repro.progress import bar
+from repro.formats.embeddings import read_embeddings
 
 BLOCK_BYTES = 2**28
 QUERIES = 4096

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.data.artifacts import remove
-from repro.data.collection import Document
-from repro.data.vectors import shard_paths
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.base.files import remove
+from repro.base.progress import bar
+from repro.collections.model import Document
+from repro.formats.impact_vectors import shard_paths
 from repro.lucene.java import java_error, start_jvm
-from repro.progress import bar
 
 BUFFER_SHARE = 4
 """The indexer's buffer is one part in so many of the JVM's heap; sorting, merging and reading take of the rest."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 OLDEST = 21
 USUAL_FOLDERS = (

@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 from repro.lucene.java import java_error, start_jvm
 
 BATCH = 256

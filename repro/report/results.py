@@ -2,12 +2,12 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from repro.data.artifacts import sha256_file
-from repro.data.collection import Qrels
-from repro.data.layout import Plan
-from repro.data.runs import read_run
-from repro.data.systems import System
-from repro.report.measures import evaluate
+from repro.artifacts.graph import Plan
+from repro.base.files import sha256_file
+from repro.collections.model import Qrels
+from repro.evaluation.measures import evaluate
+from repro.formats.runs import read_run
+from repro.models.systems import System
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from repro.data.weights import UNLOADABLE
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.models.weights import UNLOADABLE
 from repro.splade.body import CompiledBody, ModelBody, compiles
 from repro.splade.head import MaxPooledHead, Row, choose_method
 

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 MODULE = "repro_native"
 ROWS = 6

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from repro.data.weights import UNLOADABLE
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.models.weights import UNLOADABLE
 from repro.splade.encoder import SpladeEncoder
 
 INPUTS = ("input_ids", "token_type_ids", "attention_mask")

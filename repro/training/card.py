@@ -1,6 +1,6 @@
 """The model card of a trained model: what it is, its recipe, its data, what was measured, how it is used."""
 
-from repro.data.artifacts import canonical
+from repro.base.files import canonical
 from repro.training.recipe import Recipe, as_yaml
 
 LABELS = {

@@ -18,8 +18,8 @@ import transformers
 from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
 
-from repro.errors import InputError
-from repro.progress import bar, note, track
+from repro.base.errors import InputError
+from repro.base.progress import bar, note, track
 
 SHAPES = {"tiny": (2, 128, 2), "mini": (4, 256, 4), "small": (4, 512, 8)}
 """Layers, hidden size, attention heads of BERT-Tiny, -Mini and -Small (Turc et al. 2019, arXiv:1908.08962)."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
-FOLDER = Path(__file__).resolve().parent.parent / "recipes"
+FOLDER = Path(__file__).resolve().parent / "recipes"
 DATA = ({"hub"}, {"parquet"}, {"collection", "split", "teacher", "negatives_from", "depth"})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 from repro.training.mining import NEGATIVES
 from repro.training.recipe import Recipe
 

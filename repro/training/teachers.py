@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data.systems import System, find_system, table_systems
-from repro.data.weights import UNLOADABLE, resolve
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.models.systems import System, find_system, table_systems
+from repro.models.weights import UNLOADABLE, resolve
 
 Score = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """(query, passage) pairs -> scores, float32."""

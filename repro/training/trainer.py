@@ -23,10 +23,10 @@ from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginM
 from sentence_transformers.sparse_encoder.modules import SpladePooling
 from transformers import PrinterCallback, TrainerCallback
 
-from repro.errors import InputError
-from repro.progress import note
+from repro.base.errors import InputError
+from repro.base.progress import note
 from repro.splade.encoder import load_masked_lm
-from repro.splade.training import use_max_pooled_head
+from repro.splade.trainable_head import use_max_pooled_head
 from repro.training.recipe import Recipe
 
 SANE_TERMS = {"document": (5, 2000), "query": (1, 500)}

@@ -5,8 +5,8 @@ import pytest
 from conftest import succeed
 from scipy.sparse import csr_matrix
 
-from repro.data.runs import ranked, read_run
-from repro.data.vectors import read_vectors
+from repro.formats.impact_vectors import read_vectors
+from repro.formats.runs import ranked, read_run
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import itertools
 import pytest
 from conftest import kernels_of, real_collection, succeed
 
+from repro.base.files import read_json
 from repro.benchmarks.exactness import compare
-from repro.data.artifacts import read_json
-from repro.data.collection import open_collection
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 from repro.splade import native
 
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from repro.dense import searching
-from repro.dense.embeddings import write_embeddings
 from repro.dense.indexing import build_index
 from repro.dense.searching import DenseSearcher
+from repro.formats.embeddings import write_embeddings
 
 DOCUMENTS, DIMENSIONS, QUERIES = 3000, 48, 70
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 from repro.splade.encoder import SpladeEncoder
 
 SENTENCES = ["The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."]

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from conftest import real_collection, refused, succeed
 
+from repro.base.errors import InputError
 from repro.benchmarks.searching import SparseProduct
-from repro.data.runs import ranked
-from repro.data.vectors import ImpactVector, write_shard
-from repro.errors import InputError
+from repro.formats.impact_vectors import ImpactVector, write_shard
+from repro.formats.runs import ranked
 from repro.lucene import indexing
 from repro.lucene.searching import BatchSearcher, impact_query
 
@@ -113,7 +113,7 @@ def test_runs_on_either_index_are_the_same_bytes(tmp_path):
     """With --indexer; vaswani's first passages, so that there are many ties."""
     from conftest import write_beir
 
-    from repro.data.collection import open_collection
+    from repro.collections.opening import open_collection
 
     vaswani = open_collection(str(real_collection("vaswani")))
     documents = [(d.id, "", d.text) for d, _ in zip(vaswani.documents(), range(1500))]

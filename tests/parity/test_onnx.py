@@ -9,9 +9,9 @@ import sys
 import pytest
 from conftest import REPOSITORY, refused, succeed
 
-from repro.data.collection import open_collection
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 from repro.splade.encoder import SpladeEncoder
 from repro.splade.onnx import largest_difference
 

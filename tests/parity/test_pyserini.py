@@ -10,11 +10,11 @@ from collections import defaultdict
 import pytest
 from conftest import REPOSITORY, succeed
 
-from repro.data.collection import open_collection
-from repro.data.runs import read_run
-from repro.data.systems import find_system
-from repro.data.vectors import read_vectors
-from repro.data.weights import resolve
+from repro.collections.opening import open_collection
+from repro.formats.impact_vectors import read_vectors
+from repro.formats.runs import read_run
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 PASSAGES = 100
 QUERIES = 40
@@ -59,7 +59,7 @@ def test_vectors_equal_those_of_pyserini_encode_integer_for_integer(folder):
         from repro.lucene.java import prepare_jvm
         prepare_jvm()
         from pyserini.encode import SpladeDocumentEncoder
-        from repro.data.collection import open_collection
+        from repro.collections.opening import open_collection
         encoder = SpladeDocumentEncoder({str(resolve(find_system("splade-tiny")).path)!r}, device="cpu")
         texts = [d.text for d in open_collection("hundred").documents()]
         vectors = [v for i in range(0, len(texts), 10) for v in encoder.encode(texts[i : i + 10], max_length=512)]

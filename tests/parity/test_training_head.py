@@ -9,11 +9,11 @@ from sentence_transformers.sparse_encoder.losses import SparseMarginMSELoss, Spl
 from sentence_transformers.sparse_encoder.modules import SpladePooling
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForMaskedLM
 
-from repro.data.collection import open_collection
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 from repro.splade import native, training
-from repro.splade.training import TrainableHead, use_max_pooled_head
+from repro.splade.trainable_head import TrainableHead, use_max_pooled_head
 
 QUERIES, NEGATIVES = 6, 3
 EXACTLY_ZERO = (

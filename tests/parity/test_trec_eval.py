@@ -5,9 +5,10 @@ import random
 import pytest
 from conftest import real_collection, succeed
 
-from repro.data.collection import open_collection
-from repro.data.runs import read_run
-from repro.report.measures import evaluate, parse_measures, read_trec_qrels
+from repro.collections.opening import open_collection
+from repro.evaluation.measures import evaluate, parse_measures
+from repro.formats.qrels import read_trec_qrels
+from repro.formats.runs import read_run
 
 MEASURES = {
     "RR@10": None,

@@ -6,8 +6,8 @@ import pytest
 import torch
 from conftest import succeed, write_beir
 
-from repro.data.systems import find_system, table_systems
-from repro.data.weights import resolve
+from repro.models.systems import find_system, table_systems
+from repro.models.weights import resolve
 
 SHAPES = {
     "splade-tiny": ("bert", 2, 128, 2),
@@ -113,7 +113,7 @@ def test_dense_vectors_follow_the_model_card(hub, system):
 def test_weights_that_are_missing_are_an_error_not_random_numbers(hub, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    from repro.errors import InputError
+    from repro.base.errors import InputError
     from repro.splade.encoder import SpladeEncoder
 
     folder = tmp_path / "cut"

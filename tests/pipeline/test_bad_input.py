@@ -118,7 +118,7 @@ def test_no_java_at_all(tmp_path):
 def test_full_disk_while_encoding_loses_nothing(tmp_path):
     write_beir(tmp_path / "tiny")
     (tmp_path / "sitecustomize.py").write_text(
-        "import errno, repro.data.vectors as v\nwrite = v.write_shard\n"
+        "import errno, repro.formats.impact_vectors as v\nwrite = v.write_shard\n"
         "def full(path, vectors):\n"
         "    if '00001' in path.name: raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
         "    write(path, vectors)\n"

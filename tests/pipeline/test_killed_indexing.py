@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import REPOSITORY, refused, succeed
 
-from repro.data.runs import read_run
+from repro.formats.runs import read_run
 
 STAGE = ["--collection", "sample", "--system"]
 

@@ -6,10 +6,10 @@ import shutil
 import pytest
 from conftest import refused, run, succeed, write_beir
 
-from repro.data.artifacts import read_json
-from repro.data.runs import read_run
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.base.files import read_json
+from repro.formats.runs import read_run
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 SYSTEMS = "bm25,splade-tiny,all-minilm-l6-v2,splade-mini"
 
@@ -179,7 +179,7 @@ def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
     command = ["repro.encode", "--collection", "tiny", "--system", "splade-tiny", "--shard-size", "2"]
     # A machine that dies in the third shard.
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, repro.data.vectors as v\nwrite = v.write_shard\n"
+        "import os, repro.formats.impact_vectors as v\nwrite = v.write_shard\n"
         "v.write_shard = lambda path, vectors: os._exit(9) if '00002' in path.name else write(path, vectors)\n"
     )
     from conftest import REPOSITORY

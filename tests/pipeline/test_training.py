@@ -15,8 +15,8 @@ import torch
 from conftest import REPOSITORY, refused, run, succeed
 from safetensors.torch import load_file
 
-from repro.data.systems import find_system
-from repro.data.weights import resolve
+from repro.models.systems import find_system
+from repro.models.weights import resolve
 
 SHORT = ["epochs=1", "evaluations=3", "held_out=20", "max_length=48", "learning_rate=1.0e-4"]
 
@@ -215,7 +215,7 @@ def test_training_steps_are_raced(folder):
 def test_a_collection_is_split_by_passage(folder):
     from conftest import write_beir
 
-    from repro.data.collection import open_collection
+    from repro.collections.opening import open_collection
 
     qrels = [(f"q{i}", f"d{i // 2}", 1) for i in range(12)]  # two queries share each passage
     documents = [(f"d{i}", "", f"passage number {i}") for i in range(6)]
@@ -322,7 +322,7 @@ def test_a_finished_model_is_not_replaced_by_one_of_other_settings(folder, one):
 
 
 def test_checkpoints_of_other_settings_are_not_thrown_away(tmp_path):
-    from repro.errors import InputError
+    from repro.base.errors import InputError
     from repro.train import _resume
 
     checkpoint = tmp_path / "model.checkpoints/checkpoint-7"

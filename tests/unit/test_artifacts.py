@@ -1,6 +1,6 @@
 """Artifacts: whole or not there, reused or rebuilt."""
 
-from repro.data.artifacts import Artifact
+from repro.artifacts.store import Artifact
 
 
 def build(artifact, content="x", resume=False):

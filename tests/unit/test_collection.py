@@ -6,9 +6,11 @@ import json
 import pytest
 from conftest import write_beir
 
-from repro.data.collection import clean, file_name, open_collection
-from repro.data.scan import scan_corpus, warn_of_unknown
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.base.files import file_name
+from repro.collections.model import clean
+from repro.collections.opening import open_collection
+from repro.collections.scan import scan_corpus, warn_of_unknown
 
 
 def scan(folder, tmp_path):

@@ -7,8 +7,8 @@ import sys
 import pytest
 from conftest import REPOSITORY, refused, run, succeed
 
-from repro.command import guarded
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.cli.guard import guarded
 
 STAGES = ["table", "encode", "index", "search", "evaluate", "bench", "doctor", "pyserini"]
 

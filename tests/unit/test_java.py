@@ -2,7 +2,7 @@
 
 import pytest
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 from repro.lucene import java
 
 

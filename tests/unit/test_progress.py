@@ -8,7 +8,7 @@ import termios
 
 from conftest import REPOSITORY
 
-CODE = "from repro.progress import track; list(track(range(3), 3, 'encoding', 'documents'))"
+CODE = "from repro.base.progress import track; list(track(range(3), 3, 'encoding', 'documents'))"
 
 
 def test_bar_on_a_terminal():

@@ -4,7 +4,7 @@ import huggingface_hub
 import pytest
 
 from repro import train
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 
 class Hub:

@@ -8,7 +8,7 @@ import shlex
 import pytest
 from conftest import REPOSITORY
 
-from repro.data.systems import table_systems
+from repro.models.systems import table_systems
 from repro.report.markdown import published_table
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -5,8 +5,8 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from repro.data.runs import RankedRun
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.formats.runs import RankedRun
 from repro.training.mining import candidates, mine
 from repro.training.recipe import FOLDER, read_recipe
 from repro.training.rows import choose, read_rows, split

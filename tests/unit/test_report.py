@@ -2,10 +2,12 @@
 
 import pytest
 
-from repro.data.systems import table_systems
-from repro.errors import InputError
-from repro.report.markdown import measured_table, not_run_list, published_table, table, update_block
-from repro.report.measures import evaluate, parse_measures, read_trec_qrels
+from repro.base.errors import InputError
+from repro.evaluation.measures import evaluate, parse_measures
+from repro.formats.qrels import read_trec_qrels
+from repro.models.systems import table_systems
+from repro.report.markdown import measured_table, not_run_list, published_table, table
+from repro.report.readme import update_block
 from repro.report.results import Row
 
 QRELS = {"q1": {"d1": 3, "d2": 0, "d3": 1}, "q2": {"d1": 1}, "q3": {"d9": 1}}

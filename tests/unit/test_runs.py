@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repro.data.runs import ranked, read_run, write_run
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.formats.runs import ranked, read_run, write_run
 
 
 def test_ties_go_by_docid_descending_and_scores_strictly_decrease():

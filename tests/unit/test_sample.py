@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from repro.data.collection import SAMPLE, open_collection
-from repro.data.scan import scan_corpus, warn_of_unknown
+from repro.collections.opening import SAMPLE, open_collection
+from repro.collections.scan import scan_corpus, warn_of_unknown
 
 
 @pytest.fixture(scope="module")

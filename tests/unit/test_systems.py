@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from repro.data import weights
-from repro.data.systems import find_system, published_sources, table_systems
-from repro.data.weights import NoWeights, resolve
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.models import weights
+from repro.models.systems import find_system, published_sources, table_systems
+from repro.models.weights import NoWeights, resolve
 
 ROWS = [
     *("bm25", "splade-tiny", "splade-mini", "splade-small", "splade-v3-distilbert"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from repro.data import texts
-from repro.data.collection import Document
-from repro.data.texts import TextStore
+from repro.collections import texts
+from repro.collections.model import Document
+from repro.collections.texts import TextStore
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])

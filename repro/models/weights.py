@@ -8,9 +8,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from repro.data.artifacts import sha256_file
-from repro.data.systems import System
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.base.files import sha256_file
+from repro.models.systems import System
 
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 MODEL_FILES = ("config.json", "tokenizer.json", "vocab.txt", "modules.json", "*_Pooling/config.json")

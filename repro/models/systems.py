@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from repro.data.collection import file_name
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.base.files import file_name
 
-SYSTEMS_FILE = Path(__file__).parent.parent / "systems.yaml"
+SYSTEMS_FILE = Path(__file__).parent / "systems.yaml"
 
 
 @dataclass(frozen=True)

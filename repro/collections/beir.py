@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.data.collection import Document, Qrels, Query, check_id, clean
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.collections.model import Document, Qrels, Query, check_id, clean
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 SHARD_DOCUMENTS = 100_000
 

@@ -5,55 +5,13 @@ the inputs asked for now; then it is reused, else made anew. The rest of the man
 counts, seconds) is for the reader and decides nothing.
 """
 
-import contextlib
-import datetime
 import hashlib
-import importlib.metadata
-import json
 import os
-import platform
-import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import repro
-
-RECORDED_PACKAGES = (
-    "torch",
-    "transformers",
-    "sentence-transformers",
-    "pyserini",
-    "faiss-cpu",
-    "numpy",
-    "ir-measures",
-)
-
-
-def canonical(value: object) -> str:
-    """Return JSON that is the same for equal values: sorted keys, no blanks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON to ``path`` in one atomic step."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def read_json(path: Path) -> dict | None:
-    """Return the JSON object in ``path``; None if there is no such file or it is no whole JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
+from repro.artifacts.provenance import provenance
+from repro.base.files import canonical, read_json, remove, sha256_file, write_json
 
 
 @dataclass(frozen=True)
@@ -116,32 +74,3 @@ class Artifact:
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def folder_bytes(path: Path) -> int:
-    """Return the size of all files below ``path``, in bytes."""
-    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-
-
-def provenance() -> dict:
-    """Return what made an artifact: the command, versions, the machine, the time."""
-    versions = {"repro": repro.__version__, "python": platform.python_version()}
-    for package in RECORDED_PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    module = getattr(sys.modules["__main__"], "__spec__", None)
-    program = ["python", "-m", module.name] if module else [Path(sys.argv[0]).name]
-    return {
-        "command": " ".join(program + sys.argv[1:]),
-        "versions": versions,
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from repro.data.collection import Document
+from repro.collections.model import Document
 
 CHUNK = 100_000
 

@@ -15,8 +15,8 @@ def contestants(model: str, data: Path, batch: int, threads: int) -> list[Contes
     """Return both; a turn is one step: forward, backward, optimiser. Items are rows: a query with five passages."""
     settings = {"model": model, "data": str(data), "batch": batch, "threads": threads}
     return [
-        Contestant("repro", "training:step", {**settings, "stock": False}, ours=True),
-        Contestant("SparseEncoder with SpladePooling", "training:step", {**settings, "stock": True}),
+        Contestant("repro", "training_steps:step", {**settings, "stock": False}, ours=True),
+        Contestant("SparseEncoder with SpladePooling", "training_steps:step", {**settings, "stock": True}),
     ]
 
 

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import ir_datasets
 
-from repro.data.collection import Document, Qrels, Query, check_id, clean
-from repro.errors import InputError
+from repro.base.errors import InputError
+from repro.collections.model import Document, Qrels, Query, check_id, clean
 
 
 @dataclass(frozen=True)

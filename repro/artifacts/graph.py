@@ -11,11 +11,11 @@ A stage's FORMAT goes up when its output changes for the same inputs; then older
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.data.artifacts import Artifact
-from repro.data.collection import Collection, queries_checksum
-from repro.data.scan import CorpusSummary
-from repro.data.systems import System
-from repro.data.weights import Weights
+from repro.artifacts.store import Artifact
+from repro.collections.model import Collection, queries_checksum
+from repro.collections.scan import CorpusSummary
+from repro.models.systems import System
+from repro.models.weights import Weights
 
 ENCODE_FORMAT = 1
 INDEX_FORMAT = 1

@@ -1,18 +1,13 @@
-"""Test collections: documents, queries and relevance judgments, streamed from wherever they lie.
-
-``open_collection`` takes what a user gives to ``--collection``: ``sample``, an ir_datasets id, or a BEIR folder.
-"""
+"""Test collections: documents, queries and relevance judgments, streamed from wherever they lie."""
 
 import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
-SAMPLE = Path(__file__).parent / "sample"
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -75,37 +70,6 @@ class Collection:
                 f"collection {self.name} has no {'judged ' if judged_only else ''}query to search with"
             )
         return queries
-
-
-def open_collection(spec: str, split: str | None = None) -> Collection:
-    """Open what ``--collection spec --split split`` names; InputError if it is neither of the three kinds."""
-    from repro.data.beir import BeirFolder
-
-    if spec == "sample":
-        split = split or "test"
-        return Collection(
-            "sample" if split == "test" else f"sample-{split}", "sample", BeirFolder(SAMPLE, split)
-        )
-    folder = Path(spec)
-    if folder.is_dir():
-        split = split or "test"
-        corpus = file_name(folder.resolve().name)
-        return Collection(f"{corpus}-{split}", corpus, BeirFolder(folder, split))
-    if spec.startswith((".", "/", "~")) or spec.endswith("/"):
-        raise InputError(f"--collection {spec}: there is no such folder; give one in BEIR's layout")
-    if split is not None:
-        raise InputError(
-            f"--split is for BEIR folders and the sample; the ir_datasets id {spec} names its own split"
-        )
-    from repro.data.irds import IrDataset
-
-    source = IrDataset(spec)
-    return Collection(file_name(spec), file_name(source.corpus_id), source)
-
-
-def file_name(name: str) -> str:
-    """Make ``name`` fit for a file name: letters, digits, '.', '_' and '-', all else a '-'."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-")
 
 
 def clean(text: str) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data.artifacts import read_json, write_json
-from repro.data.collection import Collection, Qrels
-from repro.errors import InputError
-from repro.progress import note, track
+from repro.base.errors import InputError
+from repro.base.files import read_json, write_json
+from repro.base.progress import note, track
+from repro.collections.model import Collection, Qrels
 
 
 @dataclass(frozen=True)

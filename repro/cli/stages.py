@@ -4,12 +4,13 @@ import argparse
 import subprocess
 import sys
 
-from repro.data.collection import Collection, open_collection
-from repro.data.layout import Plan
-from repro.data.scan import CorpusSummary, scan_corpus
-from repro.data.systems import System, find_system
-from repro.data.weights import resolve
-from repro.errors import InputError
+from repro.artifacts.graph import Plan
+from repro.base.errors import InputError
+from repro.collections.model import Collection
+from repro.collections.opening import open_collection
+from repro.collections.scan import CorpusSummary, scan_corpus
+from repro.models.systems import System, find_system
+from repro.models.weights import resolve
 
 
 def open_corpus(args: argparse.Namespace) -> tuple[Collection, CorpusSummary]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, best first."""

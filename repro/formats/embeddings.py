@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.errors import InputError
+from repro.base.errors import InputError
 
 
 def write_embeddings(folder: Path, number: int, ids: list[str], vectors: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""What stages make: stored whole, with manifests, and which depends on which."""

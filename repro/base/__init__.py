@@ -1,0 +1,1 @@
+"""What everything else stands on: errors, files, progress. Imports nothing of the package."""

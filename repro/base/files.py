@@ -1,0 +1,52 @@
+"""Files: checksums, JSON that is whole or not there, names, sizes."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+
+def canonical(value: object) -> str:
+    """Return JSON that is the same for equal values: sorted keys, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON to ``path`` in one atomic step."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_json(path: Path) -> dict | None:
+    """Return the JSON object in ``path``; None if there is no such file or it is no whole JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def folder_bytes(path: Path) -> int:
+    """Return the size of all files below ``path``, in bytes."""
+    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+
+
+def file_name(name: str) -> str:
+    """Make ``name`` fit for a file name: letters, digits, '.', '_' and '-', all else a '-'."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-")

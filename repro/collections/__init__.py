@@ -1,0 +1,1 @@
+"""Test collections: documents, queries and judgments, wherever they lie."""

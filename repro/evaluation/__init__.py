@@ -1,0 +1,1 @@
+"""Effectiveness measures, and the significance of differences."""

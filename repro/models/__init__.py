@@ -1,0 +1,1 @@
+"""The systems of the table and their models' weights."""
