@@ -100,7 +100,7 @@ def build(wanted: Plan, args: argparse.Namespace) -> Artifact:
     else:
         from repro.dense.indexing import build_index
 
-        counts = build_index(wanted.documents.path, folder, args.faiss, args.threads)
+        counts = build_index(wanted.documents.path, folder, args.faiss, args.threads, documents)
     seconds = time.perf_counter() - started
     size = folder_bytes(folder)
     index.finish(folder, counts=counts, built=built, bytes=size, seconds=round(seconds, 3))

@@ -31,7 +31,8 @@ import org.apache.lucene.util.BytesRef;
 /**
  * Searches an index with many queries at once, a thread a query, and returns all hits in a few arrays.
  *
- * <p>Documents of equal score are ordered by docid descending, as trec_eval orders them, at the cut, too.
+ * <p>Documents of equal score are ordered by docid, at the cut, too: ascending as Anserini orders them, or descending as
+ * trec_eval does. Docids are compared as the bytes of their UTF-8, as Lucene's sort by a string field compares them.
  */
 public final class BatchSearcher implements AutoCloseable {
   private static final int SPARE = 64; // hits beyond k, among which the ties at the cut usually end
@@ -40,8 +41,10 @@ public final class BatchSearcher implements AutoCloseable {
   private final IndexSearcher searcher;
   private final ExecutorService pool;
   private final ThreadLocal<ImpactScorer> scorer; // null for an index of texts
+  private final boolean ascending;
 
-  private BatchSearcher(String index, int threads, Similarity bm25) throws IOException {
+  private BatchSearcher(String index, int threads, Similarity bm25, boolean ascending) throws IOException {
+    this.ascending = ascending;
     reader = DirectoryReader.open(FSDirectory.open(Path.of(index)));
     searcher = new IndexSearcher(reader);
     searcher.setQueryCache(null);
@@ -50,17 +53,23 @@ public final class BatchSearcher implements AutoCloseable {
     }
     pool = Executors.newFixedThreadPool(threads);
     scorer = bm25 == null ? ThreadLocal.withInitial(() -> new ImpactScorer(reader)) : null;
-    IndexSearcher.setMaxClauseCount(1 << 16); // a long query may have many terms
+    IndexSearcher.setMaxClauseCount(Integer.MAX_VALUE); // a query may be as long as a document
   }
 
   /** Open an index of texts; a query is a text, analysed as Anserini does. */
-  public static BatchSearcher bm25(String index, int threads, float k1, float b) throws IOException {
-    return new BatchSearcher(index, threads, new BM25Similarity(k1, b));
+  public static BatchSearcher bm25(String index, int threads, float k1, float b, boolean ascending)
+      throws IOException {
+    return new BatchSearcher(index, threads, new BM25Similarity(k1, b), ascending);
   }
 
   /** Open an index of impacts; a query is lines of term, tab, impact, and a score the exact dot product. */
-  public static BatchSearcher impacts(String index, int threads) throws IOException {
-    return new BatchSearcher(index, threads, null);
+  public static BatchSearcher impacts(String index, int threads, boolean ascending) throws IOException {
+    return new BatchSearcher(index, threads, null, ascending);
+  }
+
+  /** Return the number of documents in the index. */
+  public int documents() {
+    return reader.maxDoc();
   }
 
   /** Hits of several queries, one query's after the other's. Numbers are little-endian. */
@@ -171,8 +180,8 @@ public final class BatchSearcher implements AutoCloseable {
     return docids;
   }
 
-  /** Return the hits' numbers, those of equal score by docid descending. */
-  private static int[] order(ScoreDoc[] hits, BytesRef[] docids) {
+  /** Return the hits' numbers, those of equal score by docid. */
+  private int[] order(ScoreDoc[] hits, BytesRef[] docids) {
     int[] order = new int[hits.length];
     int start = 0;
     while (start < hits.length) {
@@ -186,7 +195,8 @@ public final class BatchSearcher implements AutoCloseable {
         for (int i = 0; i < tied.length; i++) {
           tied[i] = start + i;
         }
-        Arrays.sort(tied, (a, b) -> docids[b].compareTo(docids[a]));
+        int sign = ascending ? 1 : -1;
+        Arrays.sort(tied, (a, b) -> sign * docids[a].compareTo(docids[b]));
         for (int i = 0; i < tied.length; i++) {
           order[start + i] = tied[i];
         }

@@ -19,148 +19,117 @@ import org.apache.lucene.util.BytesRef;
  * <p>Postings are added up in a window of documents small enough for the processor's cache. Learned sparse queries have many
  * terms with long lists of postings and flat impacts, of which Lucene's dynamic pruning skips too few to pay for itself.
  *
+ * <p>Sums are 32-bit integers as long as none of a query's exceeds them, else 64-bit ones, which none can exceed: a document's
+ * impacts sum up to less than 2^31 (Lucene's limit of a field's length), and a query's weight is less than 2^31.
+ *
  * <p>For one thread.
  */
 final class ImpactScorer {
   private static final int WINDOW = 1 << 16;
 
   private final IndexReader reader;
-  private final int[] scores = new int[WINDOW];
+  private final int[] sums = new int[WINDOW];
+  private long[] wideSums; // made for the first query whose sums exceed 32 bits
 
   ImpactScorer(IndexReader reader) {
     this.reader = reader;
   }
 
-  /** Return the k best documents, best first, and all that tie with the last of them, for terms with their weights. */
+  /**
+   * Return the k best documents, best first, and all that tie with the last of them, for terms with their weights.
+   *
+   * <p>A score is the exact sum as a 32-bit float. Floats of 2^24 and more skip integers; of different sums that would share
+   * a float, the smaller one gets the next smaller float, so that scores are equal where sums are, and nowhere else.
+   */
   ScoreDoc[] best(BytesRef[] terms, int[] weights, int k) throws IOException {
-    Best best = new Best(k);
+    k = Math.min(k, Math.max(1, reader.maxDoc()));
+    BestInts best = new BestInts(k);
+    boolean exceeded = false;
     for (LeafReaderContext leaf : reader.leaves()) {
-      score(leaf, terms, weights, best);
+      exceeded = exceeded || !score(leaf, terms, weights, best);
     }
-    return best.sorted();
+    if (!exceeded) {
+      return best.sorted();
+    }
+    BestLongs wide = new BestLongs(k);
+    for (LeafReaderContext leaf : reader.leaves()) {
+      scoreWide(leaf, terms, weights, wide);
+    }
+    return wide.sorted();
   }
 
-  private void score(LeafReaderContext leaf, BytesRef[] terms, int[] weights, Best best) throws IOException {
-    Terms dictionary = leaf.reader().terms(Constants.CONTENTS);
-    if (dictionary == null) {
-      return;
-    }
+  /** A query's postings in one segment. */
+  private record Lists(PostingsEnum[] postings, int[] weights) {}
+
+  private static Lists lists(LeafReaderContext leaf, BytesRef[] terms, int[] weights) throws IOException {
     List<PostingsEnum> lists = new ArrayList<>();
     int[] weightOf = new int[terms.length];
-    TermsEnum term = dictionary.iterator();
-    for (int i = 0; i < terms.length; i++) {
-      if (term.seekExact(terms[i])) {
-        PostingsEnum postings = term.postings(null, PostingsEnum.FREQS);
-        postings.nextDoc();
-        weightOf[lists.size()] = weights[i];
-        lists.add(postings);
+    Terms dictionary = leaf.reader().terms(Constants.CONTENTS);
+    if (dictionary != null) {
+      TermsEnum term = dictionary.iterator();
+      for (int i = 0; i < terms.length; i++) {
+        if (term.seekExact(terms[i])) {
+          PostingsEnum postings = term.postings(null, PostingsEnum.FREQS);
+          postings.nextDoc();
+          weightOf[lists.size()] = weights[i];
+          lists.add(postings);
+        }
       }
     }
-    PostingsEnum[] postings = lists.toArray(new PostingsEnum[0]);
-    int documents = leaf.reader().maxDoc();
+    return new Lists(lists.toArray(new PostingsEnum[0]), weightOf);
+  }
+
+  /** Offer a segment's documents; return false, with sums of no use, as soon as one exceeds 32 bits. */
+  private boolean score(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestInts best) throws IOException {
+    Lists lists = lists(leaf, terms, weights);
+    int documents = lists.postings.length == 0 ? 0 : leaf.reader().maxDoc();
     for (int start = 0; start < documents; start += WINDOW) {
       int end = Math.min(start + WINDOW, documents);
-      for (int i = 0; i < postings.length; i++) {
-        add(postings[i], weightOf[i], start, end);
+      long seen = 0;
+      for (int i = 0; i < lists.postings.length; i++) {
+        seen |= add(lists.postings[i], lists.weights[i], start, end);
       }
-      best.offer(scores, end - start, leaf.docBase + start);
-      Arrays.fill(scores, 0, end - start, 0);
+      boolean exact = seen >>> 31 == 0;
+      if (exact) {
+        best.offer(sums, end - start, leaf.docBase + start);
+      }
+      Arrays.fill(sums, 0, end - start, 0);
+      if (!exact) {
+        return false;
+      }
     }
+    return true;
   }
 
-  private void add(PostingsEnum postings, int weight, int start, int end) throws IOException {
+  /** Add one term's products and return all bits of all sums: a sum of 2^31 or more, or a negative one, sets a high one. */
+  private long add(PostingsEnum postings, int weight, int start, int end) throws IOException {
+    long seen = 0;
     int document = postings.docID();
     while (document < end) {
-      scores[document - start] += weight * postings.freq();
+      long sum = sums[document - start] + (long) weight * postings.freq();
+      seen |= sum;
+      sums[document - start] = (int) sum;
       document = postings.nextDoc();
     }
+    return seen;
   }
 
-  /** The best k so far, and those that tie with the last of them, as score << 32 | document. */
-  private static final class Best {
-    private final int k;
-    private long[] found;
-    private int size;
-    private int least = 1; // a document with a lower score is not among the best
-
-    Best(int k) {
-      this.k = k;
-      this.found = new long[Math.max(1024, 4 * k)];
-    }
-
-    void offer(int[] scores, int length, int firstDocument) {
-      for (int i = 0; i < length; i++) {
-        if (scores[i] >= least) {
-          if (size == found.length) {
-            shrink();
-            if (scores[i] < least) {
-              continue;
-            }
-          }
-          found[size++] = (long) scores[i] << 32 | firstDocument + i;
+  private void scoreWide(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestLongs best) throws IOException {
+    wideSums = wideSums == null ? new long[WINDOW] : wideSums;
+    Lists lists = lists(leaf, terms, weights);
+    int documents = lists.postings.length == 0 ? 0 : leaf.reader().maxDoc();
+    for (int start = 0; start < documents; start += WINDOW) {
+      int end = Math.min(start + WINDOW, documents);
+      for (int i = 0; i < lists.postings.length; i++) {
+        PostingsEnum postings = lists.postings[i];
+        int document = postings.docID();
+        while (document < end) {
+          wideSums[document - start] += (long) lists.weights[i] * postings.freq();
+          document = postings.nextDoc();
         }
       }
-    }
-
-    /** Drop what cannot be among the best any more; grow if that makes no room. */
-    private void shrink() {
-      if (size > k) {
-        select();
-        least = (int) (found[size - k] >>> 32);
-        int kept = 0;
-        for (int i = 0; i < size; i++) {
-          if ((int) (found[i] >>> 32) >= least) {
-            found[kept++] = found[i];
-          }
-        }
-        size = kept;
-      }
-      if (2 * size > found.length) {
-        found = Arrays.copyOf(found, 2 * found.length);
-      }
-    }
-
-    /** Bring the k greatest to the end (Hoare's selection). */
-    private void select() {
-      int wanted = size - k;
-      int low = 0;
-      int high = size - 1;
-      while (low < high) {
-        long pivot = found[(low + high) >>> 1];
-        int i = low;
-        int j = high;
-        while (i <= j) {
-          while (found[i] < pivot) {
-            i++;
-          }
-          while (found[j] > pivot) {
-            j--;
-          }
-          if (i <= j) {
-            long swapped = found[i];
-            found[i++] = found[j];
-            found[j--] = swapped;
-          }
-        }
-        if (wanted <= j) {
-          high = j;
-        } else if (wanted >= i) {
-          low = i;
-        } else {
-          return;
-        }
-      }
-    }
-
-    ScoreDoc[] sorted() {
-      shrink();
-      Arrays.sort(found, 0, size);
-      ScoreDoc[] hits = new ScoreDoc[size];
-      for (int i = 0; i < size; i++) {
-        long hit = found[size - 1 - i];
-        hits[i] = new ScoreDoc((int) hit, (int) (hit >>> 32));
-      }
-      return hits;
+      best.offer(wideSums, end - start, leaf.docBase + start);
+      Arrays.fill(wideSums, 0, end - start, 0);
     }
   }
 }

@@ -1,17 +1,24 @@
 """FAISS indexes in the layout that ``pyserini.search.faiss`` reads: ``index`` and ``docid``, a folder an index.
 
-``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they are written shard by
-shard and never held in memory; the bytes are those that ``faiss.write_index`` would write. ``hnsw`` (IndexHNSWFlat) is a graph
-that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
+``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they are
+written shard by shard and never held in memory; the bytes are those that ``faiss.write_index`` would write. ``hnsw``
+(IndexHNSWFlat) is a graph that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
 """
+
+from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from repro.base.errors import InputError
 from repro.base.progress import track
 from repro.formats.embeddings import read_embeddings
+
+if TYPE_CHECKING:
+    import faiss
 
 ROWS = 65_536
 """Vectors that are converted and written, or added to a graph, at a time."""
@@ -21,21 +28,29 @@ HNSW_BUILD_CANDIDATES = 200
 """M and efConstruction, of the size that the literature uses for collections of millions."""
 
 
-def build_index(embeddings: Path, index: Path, kind: str, threads: int) -> dict:
-    """Write ``index/index`` and ``index/docid`` from a folder of embeddings; return the counts."""
+def build_index(embeddings: Path, index: Path, kind: str, threads: int, documents: int) -> dict[str, int]:
+    """Write ``index/index`` and ``index/docid`` from a folder of embeddings; return the counts.
+
+    InputError, before anything is written, if the folder holds another number than ``documents``.
+    """
     import faiss
 
     faiss.omp_set_num_threads(threads)
-    shards = sorted(embeddings.glob("part-*.npy"))
-    dimensions = next(read_embeddings(embeddings))[1].shape[1]
+    sizes = [vectors.shape for _, vectors in read_embeddings(embeddings)]
+    if (found := sum(rows for rows, _ in sizes)) != documents:
+        raise InputError(
+            f"{embeddings} holds {found:,} of {documents:,} documents; was the folder changed? encode it again with "
+            "python -m repro.encode --force"
+        )
+    dimensions = sizes[0][1]
     target = _graph(dimensions) if kind == "hnsw" else VectorFile(index / "index", empty(kind, dimensions))
-    documents = 0
-    with open(index / "docid", "w", encoding="utf-8") as docids:
-        for ids, vectors in track(read_embeddings(embeddings), len(shards), "indexing", "shards"):
+    with open(index / "docid", "w", encoding="utf-8", newline="\n") as docids:
+        for ids, vectors in track(read_embeddings(embeddings), len(sizes), "indexing", "shards"):
             for start in range(0, len(vectors), ROWS):
                 target.add(np.ascontiguousarray(vectors[start : start + ROWS]))
             docids.writelines(f"{docid}\n" for docid in ids)
-            documents += len(ids)
+        docids.flush()
+        os.fsync(docids.fileno())
     if kind == "hnsw":
         faiss.write_index(target, str(index / "index"))
     else:
@@ -43,7 +58,7 @@ def build_index(embeddings: Path, index: Path, kind: str, threads: int) -> dict:
     return {"documents": documents, "empty": 0}
 
 
-def empty(kind: str, dimensions: int) -> object:
+def empty(kind: str, dimensions: int) -> faiss.Index:
     """Return an empty FAISS index over inner products, ``flat`` or ``float16``."""
     import faiss
 
@@ -55,7 +70,8 @@ def empty(kind: str, dimensions: int) -> object:
 def header(kind: str, dimensions: int) -> bytes:
     """Return what FAISS writes of an empty index: its vectors would follow.
 
-    The number of vectors stands at byte 8; the last 8 bytes are the size of the vectors, in floats (flat) or bytes (float16).
+    The number of vectors stands at byte 8; the last 8 bytes are the size of the vectors, in floats (flat) or bytes
+    (float16).
     """
     import faiss
 
@@ -65,7 +81,7 @@ def header(kind: str, dimensions: int) -> bytes:
 class VectorFile:
     """A FAISS index file that is written as vectors arrive."""
 
-    def __init__(self, path: Path, index: object) -> None:
+    def __init__(self, path: Path, index: faiss.Index) -> None:
         """Begin the file of an empty ``flat`` or ``float16`` index."""
         import faiss
 
@@ -93,7 +109,7 @@ class VectorFile:
         self.file.close()
 
 
-def _graph(dimensions: int) -> object:
+def _graph(dimensions: int) -> faiss.IndexHNSWFlat:
     import faiss
 
     graph = faiss.IndexHNSWFlat(dimensions, HNSW_NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)

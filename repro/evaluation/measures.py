@@ -40,7 +40,7 @@ def evaluate(
     measures = measures or parse_measures(MEASURES)
     # Scores become minus the rank, so that no provider ever sees a tie.
     ordered = {
-        query: {docid: -float(rank) for rank, (docid, _) in enumerate(ranked(scores))}
+        query: {docid: -float(rank) for rank, (docid, _) in enumerate(ranked(scores, "trec_eval"))}
         for query, scores in run.items()
         if query in qrels
     }

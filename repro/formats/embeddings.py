@@ -15,10 +15,55 @@ def write_embeddings(folder: Path, number: int, ids: list[str], vectors: np.ndar
 
 
 def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Yield (ids, vectors) of each shard, the vectors mapped from the disk; InputError if there is none."""
+    """Yield (ids, vectors) of each shard, the vectors mapped from the disk.
+
+    InputError if there is none, if a file is missing, cut off or no embeddings, if a shard has not one id for each
+    vector, or if the shards' dimensions differ.
+    """
     shards = sorted(folder.glob("part-*.npy"))
     if not shards:
         raise InputError(f"{folder} holds no embeddings (part-*.npy); make them with python -m repro.encode")
+    dimensions = None
     for path in shards:
-        ids = path.with_suffix(".ids").read_text(encoding="utf-8").split("\n")[:-1]
-        yield ids, np.load(path, mmap_mode="r")
+        ids, vectors = _read_ids(path.with_suffix(".ids")), _map_vectors(path)
+        if len(ids) != len(vectors):
+            raise InputError(
+                f"{path} holds {len(vectors):,} vectors, but {path.with_suffix('.ids').name} beside it {len(ids):,} "
+                "ids; encode it again with python -m repro.encode --force"
+            )
+        dimensions = dimensions or vectors.shape[1]
+        if vectors.shape[1] != dimensions:
+            raise InputError(
+                f"{path}: vectors of {vectors.shape[1]} dimensions, and {shards[0].name} beside it has {dimensions}; "
+                "encode the folder again with python -m repro.encode --force"
+            )
+        yield ids, vectors
+
+
+def _read_ids(path: Path) -> list[str]:
+    try:
+        *ids, rest = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        raise InputError(
+            f"{path} cannot be read ({what}); expected the ids of {path.stem}.npy, a line an id: encode it again "
+            "with python -m repro.encode --force"
+        ) from None
+    if rest:
+        raise InputError(
+            f"{path} is cut off after {len(ids):,} lines; encode it again with python -m repro.encode --force"
+        )
+    return ids
+
+
+def _map_vectors(path: Path) -> np.ndarray:
+    try:
+        vectors = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):  # EOFError: an empty file
+        vectors = None
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype != np.float32:
+        raise InputError(
+            f"{path} is cut off or no shard of embeddings (float32, documents x dimensions); encode it again with "
+            "python -m repro.encode --force"
+        )
+    return vectors

@@ -1,8 +1,9 @@
 """TREC run files in one strict form, so that every evaluator gives one figure.
 
-A line is ``qid Q0 docid rank score tag``; ranks from 1, scores strictly decreasing, each docid once. Ties are ordered as
-trec_eval orders them: score (as a 32-bit float) descending, then docid descending. Because evaluators differ in what
-they do with equal scores, a tied score is written as the next smaller 32-bit float.
+A line is ``qid Q0 docid rank score tag``; ranks from 1, scores strictly decreasing, each docid once. Documents are
+ordered by score (as a 32-bit float) descending, and equal scores by docid: ascending, as Anserini's sort
+(``BREAK_SCORE_TIES_BY_DOCID``) has them, or descending, as trec_eval has them. Because evaluators differ in what they do
+with equal scores, a tied score is written as the next smaller 32-bit float, so that each of them keeps the file's order.
 """
 
 import math
@@ -17,27 +18,42 @@ Run = dict[str, dict[str, float]]
 """Query id -> document id -> score, best first."""
 
 
-def ranked(scores: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Order one query's documents as trec_eval does; return them with strictly decreasing 32-bit scores."""
-    docids = sorted(scores, reverse=True)  # code points sort as the bytes of UTF-8 do
+TIES = ("anserini", "trec_eval")
+"""Documents of equal score: by docid ascending (the default everywhere), or by docid descending."""
+
+
+def ranked(scores: Mapping[str, float], ties: str = TIES[0]) -> list[tuple[str, float]]:
+    """Order one query's documents by 32-bit score, equal ones by docid; return them with strictly decreasing scores.
+
+    ``ties`` is one of ``TIES``. A score that is not below the one before it becomes the next smaller 32-bit float.
+    """
+    docids = sorted(scores, reverse=docids_descend(ties))  # code points sort as the bytes of UTF-8 do
     values = np.array([scores[docid] for docid in docids], dtype=np.float32)
     order = np.argsort(-values, kind="stable")
     values = values[order]
     for i in np.flatnonzero(values[1:] == values[:-1]) + 1:
         values[i] = np.nextafter(values[i - 1], np.float32(-np.inf))
-    for i in (
-        range(1, len(values)) if (values[1:] >= values[:-1]).any() else ()
-    ):  # a lowered score met the next
-        values[i] = min(values[i], np.nextafter(values[i - 1], np.float32(-np.inf)))
+    if (values[1:] >= values[:-1]).any():  # a lowered score met the next
+        for i in range(1, len(values)):
+            values[i] = min(values[i], np.nextafter(values[i - 1], np.float32(-np.inf)))
     return [(docids[i], value) for i, value in zip(order, values)]
 
 
-def write_run(path: Path, results: Iterable[tuple[str, Mapping[str, float]]], tag: str) -> int:
+def docids_descend(ties: str) -> bool:
+    """Tell whether documents of equal score go by docid descending; InputError if ``ties`` is none of ``TIES``."""
+    if ties not in TIES:
+        raise InputError(f"unknown order of ties {ties!r}; name one of {', '.join(TIES)}")
+    return ties == "trec_eval"
+
+
+def write_run(
+    path: Path, results: Iterable[tuple[str, Mapping[str, float]]], tag: str, ties: str = TIES[0]
+) -> int:
     """Write the results of each query, ordered by ``ranked``; return the number of lines."""
     lines = 0
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for query, scores in results:
-            for rank, (docid, score) in enumerate(ranked(scores), 1):
+            for rank, (docid, score) in enumerate(ranked(scores, ties), 1):
                 file.write(f"{query} Q0 {docid} {rank} {_shortest(score)} {tag}\n")
                 lines += 1
     return lines
@@ -66,13 +82,13 @@ def read_run(path: Path, by_rank: bool = False) -> Run:
 
 
 class RankedRun(Mapping[str, list[str]]):
-    """Query id -> its ``depth`` best documents by score, best first, read from a run file when they are asked for.
+    """Query id -> its ``depth`` best documents in the order of ``ranked``, read from a run file when asked for.
 
-    Memory is where each query's lines lie. InputError if the file is no run.
+    Memory is where each query's lines lie. InputError if the file is no run, or lists a document twice for a query.
     """
 
-    def __init__(self, path: Path, depth: int) -> None:
-        self.path, self.depth = path, depth
+    def __init__(self, path: Path, depth: int, ties: str = TIES[0]) -> None:
+        self.path, self.depth, self.ties = path, depth, ties
         self.places: dict[str, list[int]] = {}
         """Query id -> start and end of its lines in the file, and of further ones if they are in several places."""
         for _, query, _, _, start, end in _entries(path, by_rank=False):
@@ -83,13 +99,17 @@ class RankedRun(Mapping[str, list[str]]):
                 places += start, end
 
     def __getitem__(self, query: str) -> list[str]:
-        results, places = [], self.places[query]
+        scores: dict[str, float] = {}
+        places = self.places[query]
         with open(self.path, "rb") as file:
             for start, end in zip(places[::2], places[1::2]):
                 file.seek(start)
-                fields = (line.split() for line in file.read(end - start).decode().splitlines())
-                results += [(-float(entry[4]), entry[2]) for entry in fields if entry]
-        return [docid for _, docid in sorted(results)[: self.depth]]
+                for fields in filter(None, map(str.split, file.read(end - start).decode().split("\n"))):
+                    docid = fields[2]
+                    if docid in scores:
+                        raise InputError(f"{self.path}: query {query} lists document {docid} a second time")
+                    scores[docid] = float(fields[4])
+        return [docid for docid, _ in ranked(scores, self.ties)[: self.depth]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

@@ -31,7 +31,10 @@ def folder(tmp_path_factory):
 def built(folder, kind):
     index = folder / kind
     index.mkdir(exist_ok=True)
-    assert build_index(folder / "documents", index, kind, 2) == {"documents": DOCUMENTS, "empty": 0}
+    assert build_index(folder / "documents", index, kind, 2, DOCUMENTS) == {
+        "documents": DOCUMENTS,
+        "empty": 0,
+    }
     return index
 
 
