@@ -26,7 +26,8 @@ from repro.base.errors import InputError
 from repro.base.files import write_json
 from repro.benchmarks.stages import STAGES
 from repro.cli.guard import guarded
-from repro.cli.options import add_collection, positive
+from repro.cli.options import CollectionOptions
+from repro.cli.parsing import add_options, positive
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
@@ -56,33 +57,37 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("stage", choices=STAGES, help="what to measure", metavar="STAGE")
-    add_collection(parser)
+    add_options(parser, CollectionOptions)
     parser.add_argument("--system", help="whose model (default: splade-tiny; for dense, all-minilm-l6-v2)")
     parser.add_argument(
         "--shape",
         choices=["tiny", "mini", "small"],
         help="of encode, train: random weights in BERT's shape instead",
     )
-    parser.add_argument("--limit", type=positive, default=4096, metavar="N", help="passages (default: 4096)")
     parser.add_argument(
-        "--every", type=positive, default=16, metavar="N", help="slow peers take every Nth (default: 16)"
-    )
-    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="turns of each (default: 5)")
-    parser.add_argument(
-        "--threads", type=positive, default=os.cpu_count(), metavar="N", help="(default: all)"
+        "--limit", type=positive("limit"), default=4096, metavar="N", help="passages (default: 4096)"
     )
     parser.add_argument(
-        "--hits", type=positive, default=1000, metavar="K", help="documents a query (default: 1000)"
+        "--every", type=positive("every"), default=16, metavar="N", help="slow peers take every Nth (default: 16)"
+    )
+    parser.add_argument(
+        "--rounds", type=positive("rounds"), default=5, metavar="N", help="turns of each (default: 5)"
+    )
+    parser.add_argument(
+        "--threads", type=positive("threads"), default=os.cpu_count(), metavar="N", help="(default: all)"
+    )
+    parser.add_argument(
+        "--hits", type=positive("hits"), default=1000, metavar="K", help="documents a query (default: 1000)"
     )
     parser.add_argument(
         "--sizes", type=_sizes, default="100000,300000,1000000", metavar="N,N", help="of scale, in documents"
     )
     parser.add_argument(
-        "--memory", type=positive, default=2048, metavar="MB", help="the indexer's heap (default: 2048)"
+        "--memory", type=positive("memory"), default=2048, metavar="MB", help="the indexer's heap (default: 2048)"
     )
     parser.add_argument(
         "--batch",
-        type=positive,
+        type=positive("batch"),
         default=48,
         metavar="N",
         help="of train, in rows of 1 + 5 texts (default: 48)",
@@ -128,7 +133,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _sizes(text: str) -> list[int]:
-    return [positive(size) for size in text.split(",")]
+    return [positive("sizes")(size) for size in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 from repro.base.errors import InputError
 from repro.base.progress import note
 from repro.cli.guard import guarded
-from repro.cli.options import add_collection
+from repro.cli.options import CollectionOptions
+from repro.cli.parsing import add_options
 from repro.collections.model import Qrels
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import MEASURES, Figures, evaluate, parse_measures
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse, evaluate each run, print one line a figure."""
     parser = argparse.ArgumentParser(prog="python -m repro.evaluate", description=__doc__.split("\n")[0])
     parser.add_argument("run", type=Path, nargs="+", help="TREC run files")
-    add_collection(parser)
+    add_options(parser, CollectionOptions)
     parser.add_argument("--qrels", type=Path, help="judgments in TREC's form, instead of a collection's")
     parser.add_argument(
         "--measures", nargs="+", default=MEASURES, help=f"of ir_measures (default: {' '.join(MEASURES)})"

@@ -9,49 +9,58 @@ Anserini's SpladePlusPlus encoders read; and weights (texts x vocabulary), for e
 
 import argparse
 import sys
-from pathlib import Path
 
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.progress import note
 from repro.cli.guard import guarded
+from repro.cli.options import SystemOption, WorkOptions
+from repro.cli.parsing import add_options, read_options
 from repro.collections.opening import open_collection
-from repro.models.systems import find_system
-from repro.models.weights import resolve
+from repro.models.systems import System, find_system
+from repro.models.weights import Weights
+from repro.pipeline.opening import find_weights
 
-FORMAT = 1
+FORMAT = 2
 TEXTS = 32
 """Of the sample, on which the two are compared."""
+TOLERANCE = 1e-4
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse, export unless it is there, tell where it lies."""
     parser = argparse.ArgumentParser(prog="python -m repro.export", description=__doc__.split("\n")[0])
-    parser.add_argument("--system", required=True, help="a SPLADE system of the table, or splade:<model>")
-    parser.add_argument("--work", type=Path, default=Path("work"), help="where it goes (default: ./work)")
-    parser.add_argument("--force", action="store_true", help="export anew even if it is whole and current")
-    args = parser.parse_args(argv)
-    system = find_system(args.system)
+    add_options(parser, SystemOption, WorkOptions)
+    parsed = parser.parse_args(argv)
+    system = find_system(parsed.system)
     if system.kind != "splade":
-        raise InputError(f"--system {args.system}: only SPLADE models are exported")
-    weights = resolve(system)
-    inputs = {"stage": "export", "format": FORMAT, "weights": weights.sha256}
-    onnx = Artifact(args.work / "onnx" / system.name, inputs)
-    if args.force or not onnx.is_current():
-        from repro.splade.onnx import export, largest_difference
-
-        folder = onnx.begin()
-        export(weights.path, folder)
-        texts = [document.text for document, _ in zip(open_collection("sample").documents(), range(TEXTS))]
-        difference = largest_difference(weights.path, folder, texts)
-        if difference > 1e-4:
-            raise InputError(
-                f"{folder}: the exported model's weights differ by {difference:.1e}; it was not kept"
-            )
-        onnx.finish(folder, largest_difference=difference, texts=TEXTS)
-        note(f"{onnx.path}: equal on {TEXTS} texts to {difference:.1e}")
-    print(onnx.path)
+        raise InputError(f"--system {parsed.system}: only SPLADE models are exported")
+    print(export(*find_weights(system), read_options(WorkOptions, parsed)).path)
     return 0
+
+
+def export(system: System, weights: Weights, work: WorkOptions) -> Artifact:
+    """Export a model unless that was done; InputError if what comes out computes something else."""
+    inputs = {"stage": "export", "format": FORMAT, "weights": weights.sha256}
+    onnx = Artifact(work.work / "onnx" / system.name, inputs)
+    if not work.force and onnx.is_current():
+        return onnx
+    from repro.splade.onnx import export as write_graph
+    from repro.splade.onnx import largest_difference
+
+    with onnx.making(work.wait):
+        if work.force or not onnx.is_current():
+            folder = onnx.begin()
+            write_graph(weights.path, folder)
+            texts = [text for (_, text), _ in zip(open_collection("sample").documents(), range(TEXTS))]
+            difference = largest_difference(weights.path, folder, texts)
+            if difference > TOLERANCE:
+                raise InputError(
+                    f"{folder}: the exported model's weights differ by {difference:.1e}; it was not kept"
+                )
+            onnx.finish(folder, largest_difference=difference, texts=TEXTS)
+            note(f"{onnx.path}: equal on {TEXTS} texts to {difference:.1e}")
+    return onnx
 
 
 if __name__ == "__main__":

@@ -1,30 +1,35 @@
-"""Where every artifact lies and what it depends on: the one place that all stages and the table ask.
+"""Which artifacts a system has on a collection, where each lies, and what it depends on: the one place that knows.
 
-    <work>/encoded/<corpus>/<system>/            documents: impact vectors, or embeddings
-    <work>/encoded/<corpus>/<system>.<query set>/    queries, likewise
+    <work>/encoded/<corpus>/<system>/                       documents: impact vectors, or embeddings
+    <work>/encoded/<corpus>/<system>.<query set>.queries/   queries, likewise
     <work>/indexes/lucene-bm25.<corpus>/  lucene-impact.<corpus>.<system>/  faiss[-<kind>].<corpus>.<system>/
-    <runs>/run.<collection>.<system>.trec        and its manifest beside it
+    <work>/models/<system>                                  a link to the weights
+    <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
-A stage's FORMAT goes up when its output changes for the same inputs; then older artifacts are made anew.
+A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made anew.
+``tests/unit/test_formats.py`` holds outputs to their numbers, so that none is forgotten.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from repro.artifacts.store import Artifact
-from repro.collections.model import Collection, queries_checksum
+from repro.cli.options import SystemOptions
+from repro.collections.model import Collection, Query, queries_checksum
 from repro.collections.scan import CorpusSummary
+from repro.engines import ENGINES, Engine
 from repro.models.systems import System
 from repro.models.weights import Weights
 
-ENCODE_FORMAT = 1
-INDEX_FORMAT = 1
-SEARCH_FORMAT = 1
+FORMATS = {"encode": 2, "index": 2, "search": 2}
+"""encode 2: gzip without a time, no term without a token. index 2: the analyser's version. search 2: Anserini's ties."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The artifacts of one system on one collection. ``weights`` is None for BM25."""
+class SystemArtifacts:
+    """The artifacts of one system on one collection. ``weights`` is None for a system that encodes nothing."""
 
     collection: Collection
     corpus: CorpusSummary
@@ -32,86 +37,90 @@ class Plan:
     weights: Weights | None
     work: Path
     runs: Path
-    scale: float
-    precision: str
-    k1: float
-    b: float
-    hits: int
-    judged_only: bool = True
-    faiss: str = "flat"
-    max_query_terms: int | None = None
+    options: SystemOptions
 
     @property
+    def engine(self) -> Engine:
+        """What makes and uses them."""
+        return ENGINES[self.system.kind]
+
+    @cached_property
+    def topics(self) -> list[Query]:
+        """The queries that are searched with."""
+        return self.collection.queries(judged_only=not self.options.queries.all_queries)
+
+    @cached_property
     def documents(self) -> Artifact:
-        """The encoded corpus of a splade or dense system."""
-        inputs = {
-            "stage": "encode documents",
-            "format": ENCODE_FORMAT,
+        """The encoded corpus."""
+        system = self.system
+        texts = {
             "corpus": self.corpus.sha256,
-            "max_length": self.system.max_length,
-            "prefix": self.system.passage_prefix,
-            **self._model(),
+            "max_length": system.max_length,
+            "prefix": system.passage_prefix,
         }
-        return Artifact(self.work / "encoded" / self.collection.corpus / self.system.name, inputs)
+        return self._encoded("documents", system.name, texts)
 
-    @property
+    @cached_property
     def queries(self) -> Artifact:
-        """The encoded queries of a splade or dense system."""
-        inputs = {
-            "stage": "encode queries",
-            "format": ENCODE_FORMAT,
-            "queries": queries_checksum(self.collection.queries(self.judged_only)),
+        """The encoded queries."""
+        part = "all-queries" if self.options.queries.all_queries else "queries"
+        texts = {
+            "queries": queries_checksum(self.topics),
             "max_length": self.system.query_max_length,
             "prefix": self.system.query_prefix,
-            **self._model(),
         }
-        part = "queries" if self.judged_only else "all-queries"
-        name = f"{self.system.name}.{self.collection.name}.{part}"
-        return Artifact(self.work / "encoded" / self.collection.corpus / name, inputs)
+        return self._encoded("queries", f"{self.system.name}.{self.collection.name}.{part}", texts)
 
-    @property
+    @cached_property
     def index(self) -> Artifact:
         """The index that the system searches."""
-        corpus, system = self.collection.corpus, self.system.name
-        inputs = {"stage": "index", "format": INDEX_FORMAT, "kind": self.system.kind}
-        if self.system.kind == "bm25":
-            return Artifact(
-                self.work / "indexes" / f"lucene-bm25.{corpus}", {**inputs, "corpus": self.corpus.sha256}
-            )
-        prefix = "lucene-impact" if self.system.kind == "splade" else "faiss"
-        if self.system.kind == "dense" and self.faiss != "flat":
-            prefix += f"-{self.faiss}"
-            inputs["faiss"] = self.faiss
-        path = self.work / "indexes" / f"{prefix}.{corpus}.{system}"
-        return Artifact(path, {**inputs, "encoded": self.documents.fingerprint})
+        name = self.engine.index_name(self.collection.corpus, self.system.name, self.options)
+        source = (
+            {"encoded": self.documents.fingerprint} if self.engine.encodes else {"corpus": self.corpus.sha256}
+        )
+        inputs = {"stage": "index", "format": FORMATS["index"], "kind": self.system.kind, **source}
+        return Artifact(self.work / "indexes" / name, inputs | self.engine.index_inputs(self.options))
 
-    @property
+    @cached_property
     def run(self) -> Artifact:
         """The run file."""
+        search = self.options.search
         inputs = {
             "stage": "search",
-            "format": SEARCH_FORMAT,
+            "format": FORMATS["search"],
             "index": self.index.fingerprint,
-            "hits": self.hits,
+            "queries": self.queries.fingerprint if self.engine.encodes else queries_checksum(self.topics),
+            "hits": search.hits,
+            "ties": search.ties,
+            "tag": self.tag,
+            **self.engine.search_inputs(self.options),
         }
-        if self.system.kind == "bm25":
-            inputs |= {"k1": self.k1, "b": self.b}
-            inputs["queries"] = queries_checksum(self.collection.queries(self.judged_only))
-        else:
-            inputs["queries"] = self.queries.fingerprint
-        if self.system.kind == "splade" and self.max_query_terms:
-            inputs["max_query_terms"] = self.max_query_terms
         path = self.runs / f"run.{self.collection.name}.{self.system.name}.trec"
         return Artifact(path, inputs, single_file=True)
+
+    @property
+    def tag(self) -> str:
+        """The run's last column."""
+        return self.options.tag.tag or self.system.name
 
     @property
     def model_link(self) -> Path:
         """A link to the weights whose name tells Pyserini that a SPLADE model lies there."""
         return self.work / "models" / self.system.name
 
-    def _model(self) -> dict:
-        model = {"weights": self.weights.sha256}
-        if self.system.kind == "splade":
-            # exact and float32 give the same impacts, so that either's artifacts serve both
-            return {**model, "scale": self.scale, "rounded": self.precision == "bf16"}
-        return {**model, "pooling": self.system.pooling, "normalise": self.system.normalise}
+    def chain(self) -> list[Artifact]:
+        """Return all that the run is made from, and the run, in the order of their making."""
+        encoded = [self.documents, self.queries] if self.engine.encodes else []
+        return [*encoded, self.index, self.run]
+
+    def _encoded(self, part: str, name: str, texts: dict[str, Any]) -> Artifact:
+        if self.weights is None:
+            raise ValueError(f"{self.system.name} has no weights to encode with")
+        inputs = {
+            "stage": f"encode {part}",
+            "format": FORMATS["encode"],
+            **texts,
+            "weights": self.weights.sha256,
+            **self.engine.encoded_inputs(self.system, self.weights, self.options),
+        }
+        return Artifact(self.work / "encoded" / self.collection.corpus / name, inputs)

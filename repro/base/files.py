@@ -19,11 +19,19 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON to ``path`` in one atomic step."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in one atomic step, line ends as they are; it is on the disk when this returns."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON to ``path``, as ``write_text`` does."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict | None:
@@ -50,3 +58,15 @@ def folder_bytes(path: Path) -> int:
 def file_name(name: str) -> str:
     """Make ``name`` fit for a file name: letters, digits, '.', '_' and '-', all else a '-'."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-")
+
+
+def flush(path: Path, below: bool = True) -> None:
+    """Have the operating system write a file, or a folder and (if ``below``) all in it, to the disk (fsync)."""
+    if path.is_dir() and below:
+        for entry in sorted(path.iterdir()):
+            flush(entry)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 
-from repro.artifacts.graph import Plan
+from repro.artifacts.graph import SystemArtifacts
 from repro.benchmarks.contest import Contestant
 
 
-def contestants(plan: Plan, collection: str, split: str | None, threads: int) -> list[Contestant]:
-    """Return both, on the plan's index; each turn encodes and searches all judged queries."""
+def contestants(
+    of: SystemArtifacts, collection: str, split: str | None, hits: int, threads: int
+) -> list[Contestant]:
+    """Return both, on the system's index; each turn encodes and searches all judged queries."""
     settings = {
-        "model": str(plan.model_link),
-        "index": str(plan.index.path),
+        "model": str(of.model_link),
+        "index": str(of.index.path),
         "collection": collection,
         "split": split,
         "threads": threads,
-        "hits": plan.hits,
+        "hits": hits,
     }
     return [
         Contestant("repro", "retrieving:repro", settings, ours=True),

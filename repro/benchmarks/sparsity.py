@@ -6,7 +6,8 @@ from pathlib import Path
 from repro.base.errors import InputError
 from repro.base.files import read_json
 from repro.base.progress import track
-from repro.cli.stages import run_stage
+from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, WorkOptions
+from repro.cli.stages import stage
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import evaluate, parse_measures
 from repro.formats.runs import read_run
@@ -34,8 +35,7 @@ def sweep(
     weights: list[float],
     collection: str,
     splits: list[str | None],
-    work: Path,
-    threads: int,
+    work: WorkOptions,
 ) -> list[Trained]:
     """Train with each weight and measure the models; the start, as the first training's log has it, comes first.
 
@@ -45,16 +45,15 @@ def sweep(
     for weight in track(weights, len(weights), "training", "models"):
         name = f"{Path(recipe[1]).stem}-sparsity-{weight:g}"
         settings = [f"{part}_regularizer_weight={weight}" for part in ("query", "document")]
-        common = ["--work", str(work), "--threads", str(threads)]
-        output = ["--output", str(work / "trained" / name)]
-        folder = Path(run_stage("repro.train", *recipe, *settings, *output, *common))
+        output = ["--output", str(work.work / "trained" / name)]
+        folder = Path(stage("repro.train", *recipe, *settings, *output, work).run())
         lines = read_log(folder / "training-log.jsonl")
         if not trained:
             trained.append(_start(lines))
         facts = read_json(folder.with_name(f"{name}.manifest.json"))["held_out"]
         measured = {"held out": facts[MEASURE]}
         for split in splits:
-            measured[split or "test"] = _measure(folder, collection, split, common)
+            measured[split or "test"] = _measure(folder, CollectionOptions(collection, split), work)
         terms = (facts[f"active terms a {part}"] for part in ("query", "document"))
         trained.append(Trained(weight, *terms, measured))
     return trained
@@ -83,11 +82,11 @@ def _start(lines: list[dict]) -> Trained:
     return Trained(None, *terms, {"held out": first[METRIC]})
 
 
-def _measure(model: Path, collection: str, split: str | None, common: list[str]) -> float:
-    where = ["--collection", collection, *(["--split", split] if split else [])]
-    system = ["--system", f"splade:{model}", *common]
-    for stage in ("repro.encode", "repro.index"):
-        run_stage(stage, *where, *system)
-    runs = ["--runs", str(model.with_name(f"{model.name}.runs"))]
-    run = read_run(Path(run_stage("repro.search", *where, *system, *runs)))
-    return evaluate(open_collection(collection, split).qrels(), run, parse_measures([MEASURE])).mean[MEASURE]
+def _measure(model: Path, collection: CollectionOptions, work: WorkOptions) -> float:
+    system = SystemOption(f"splade:{model}")
+    for module in ("repro.encode", "repro.index"):
+        stage(module, collection, system, work).run()
+    runs = RunsOptions(model.with_name(f"{model.name}.runs"))
+    run = read_run(Path(stage("repro.search", collection, system, runs, work).run()))
+    qrels = open_collection(collection.collection, collection.split).qrels()
+    return evaluate(qrels, run, parse_measures([MEASURE])).mean[MEASURE]

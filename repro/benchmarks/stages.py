@@ -6,17 +6,18 @@ A stage takes the parsed arguments and returns what ``--json`` writes; ``differi
 import argparse
 import itertools
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from repro.artifacts.graph import Plan
+from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.progress import bar, note
-from repro.cli.stages import plan
+from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, SystemOptions, WorkOptions
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.pipeline.opening import open_artifacts
 
 
 def exactness(args: argparse.Namespace) -> dict:
@@ -48,7 +49,7 @@ def index(args: argparse.Namespace) -> dict:
     from repro.benchmarks import indexing
     from repro.lucene.indexing import compare_indexes
 
-    documents = _current(plan(args).documents, "encode")
+    documents = _current(_artifacts(args, args.split).documents, "encode")
     count = documents.manifest()["counts"]["texts"]
     racers = indexing.contestants(documents.path, count, args.work, args.threads, args.memory)
 
@@ -87,10 +88,10 @@ def retrieve(args: argparse.Namespace) -> dict:
     """Race query encoding and searching together."""
     from repro.benchmarks import retrieving
 
-    wanted = plan(args)
+    wanted = _artifacts(args, args.split)
     _current(wanted.index, "index")
-    racers = retrieving.contestants(wanted, args.collection, args.split, args.threads)
-    return _race(args, racers, "queries a second", hits=wanted.hits)
+    racers = retrieving.contestants(wanted, args.collection, args.split, args.hits, args.threads)
+    return _race(args, racers, "queries a second", hits=args.hits)
 
 
 def terms(args: argparse.Namespace) -> dict:
@@ -129,7 +130,9 @@ def sparsity(args: argparse.Namespace) -> dict:
 
     recipe = ["--recipe", args.recipe[0], "--set", *args.recipe[1:]]
     splits = args.split.split(",") if args.split else [None]
-    trained = sweep(recipe, args.weights, args.collection, splits, args.work, args.threads)
+    trained = sweep(
+        recipe, args.weights, args.collection, splits, WorkOptions(args.work, threads=args.threads)
+    )
     text = sparsity_table(trained)
     print(text)
     if update_block(Path("README.md"), f"bench sparsity {args.recipe[0]}", text):
@@ -140,11 +143,10 @@ def sparsity(args: argparse.Namespace) -> dict:
 def dense(args: argparse.Namespace) -> dict:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
-    from repro.cli.options import FAISS_KINDS
 
-    wanted = plan(args)
+    wanted = _artifacts(args, args.split)
     indexes = {
-        kind: _current(replace(wanted, faiss=kind).index, f"index --faiss {kind}").path
+        kind: _current(_artifacts(args, args.split, DenseOptions(kind)).index, f"index --faiss {kind}").path
         for kind in FAISS_KINDS
     }
     queries = _current(wanted.queries, "encode --only queries").path
@@ -203,10 +205,18 @@ def _race(
     return result
 
 
-def _plans(args: argparse.Namespace) -> list[Plan]:
+def _plans(args: argparse.Namespace) -> list[SystemArtifacts]:
     """Return a plan for each of the splits, which --split separates by commas here."""
     splits = args.split.split(",") if args.split else [None]
-    return [plan(argparse.Namespace(**{**vars(args), "split": split})) for split in splits]
+    return [_artifacts(args, split) for split in splits]
+
+
+def _artifacts(
+    args: argparse.Namespace, split: str | None, dense: DenseOptions = DenseOptions()
+) -> SystemArtifacts:
+    """Return what the system has on a split of the collection."""
+    collection = CollectionOptions(args.collection, split)
+    return open_artifacts(args.system, collection, WorkOptions(args.work), SystemOptions(dense=dense))
 
 
 def _current(artifact: Artifact, command: str) -> Artifact:

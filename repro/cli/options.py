@@ -1,105 +1,286 @@
-"""Options that several commands share."""
+"""The options of all commands, in groups: frozen dataclasses that hold each default once (``parsing``)."""
 
 import argparse
+import dataclasses
+import math
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.base.errors import InputError
+from repro.cli.parsing import number, option, positive, read_options, share, tag
+from repro.formats.runs import TIES
 
 PRECISIONS = ("exact", "float32", "bf16")
 FAISS_KINDS = ("flat", "float16", "hnsw")
+LARGEST_SCALE = 1_000_000
+"""Above it, an impact might not fit 32 bits. Sums of impacts are exact at any scale."""
 
 
-def add_collection(parser: argparse.ArgumentParser) -> None:
-    """Add ``--collection`` and ``--split``."""
-    parser.add_argument(
-        "--collection",
-        default="sample",
+def processors() -> int:
+    """Return the number of processors; under torchrun, one process's share of them."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+@dataclass(frozen=True)
+class CollectionOptions:
+    """What is searched, and whose queries and judgments are taken."""
+
+    collection: str = option(
+        "sample",
+        "'sample' (embedded), an ir_datasets id, or a folder in BEIR's layout (default: sample)",
         metavar="C",
-        help="'sample' (embedded), an ir_datasets id, or a folder in BEIR's layout (default: sample)",
     )
-    parser.add_argument(
-        "--split", metavar="S", help="which qrels/<split>.tsv of a BEIR folder or the sample (default: test)"
-    )
-
-
-def add_work(parser: argparse.ArgumentParser) -> None:
-    """Add ``--work``, ``--force`` and ``--threads``."""
-    parser.add_argument(
-        "--work", type=Path, default=Path("work"), help="where vectors and indexes go (default: ./work)"
-    )
-    parser.add_argument("--force", action="store_true", help="make it anew even if it is whole and current")
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        default=max(1, os.cpu_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
-        metavar="N",
-        help="threads (default: all processors; under torchrun, each process's share)",
+    split: str | None = option(
+        None, "which qrels/<split>.tsv of a BEIR folder or the sample (default: test)", metavar="S"
     )
 
 
-def add_runs(parser: argparse.ArgumentParser) -> None:
-    """Add ``--runs``."""
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="where run files go (default: ./runs)"
+@dataclass(frozen=True)
+class SystemOption:
+    """The system that a stage works for."""
+
+    system: str = field(metadata={"help": "a system of the table, or splade:<model>, dense:<model>"})
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """Where artifacts go, and how they are made; decides no figure."""
+
+    work: Path = option(Path("work"), "where vectors and indexes go (default: ./work)", type=Path)
+    force: bool = option(False, "make it anew even if it is whole and current")
+    wait: bool = option(
+        True, "end with a sentence, instead of waiting, if another process makes the same thing"
+    )
+    threads: int = field(
+        default_factory=processors,
+        metadata={
+            "help": "threads (default: all processors; under torchrun, each process's share)",
+            "type": positive("threads"),
+            "metavar": "N",
+        },
     )
 
 
-def add_encoding(parser: argparse.ArgumentParser) -> None:
-    """Add ``--scale`` and ``--precision``, which decide what a learned weight is and what it becomes in an index."""
-    parser.add_argument(
-        "--scale",
-        type=float,
-        default=256 / 5,
+@dataclass(frozen=True)
+class RunsOptions:
+    """Where run files go."""
+
+    runs: Path = option(Path("runs"), "where run files go (default: ./runs)", type=Path)
+
+
+@dataclass(frozen=True)
+class QueryOptions:
+    """Which queries are taken."""
+
+    all_queries: bool = option(False, "take queries without a judgment, too")
+
+
+@dataclass(frozen=True)
+class EncodingOptions:
+    """What a learned weight is and what it becomes in an index."""
+
+    scale: float = option(
+        256 / 5,
+        "impact = round(weight x X) of sparse systems (default: 256/5, Pyserini's)",
+        type=number("scale", 0, LARGEST_SCALE, above=True),
         metavar="X",
-        help="impact = round(weight x X) of sparse systems (default: 256/5, Pyserini's)",
     )
-    parser.add_argument(
-        "--precision",
+    precision: str = option(
+        "exact",
+        "of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded)",
         choices=PRECISIONS,
-        default="exact",
-        help="of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded)",
     )
 
 
-def add_faiss(parser: argparse.ArgumentParser) -> None:
-    """Add ``--faiss``, the kind of index that dense systems get."""
-    parser.add_argument(
-        "--faiss",
+@dataclass(frozen=True)
+class Bm25Options:
+    """BM25's parameters, by default Anserini's."""
+
+    k1: float = option(0.9, "BM25's k1 (default: 0.9)", type=number("k1", 0, math.inf))
+    b: float = option(0.4, "BM25's b (default: 0.4)", type=number("b", 0, 1))
+
+
+@dataclass(frozen=True)
+class DenseOptions:
+    """The kind of index that dense systems get."""
+
+    faiss: str = option(
+        "flat",
+        "dense index: flat (exact), float16 (exact over rounded vectors, half the disk), hnsw (approximate graph, "
+        "in memory)",
         choices=FAISS_KINDS,
-        default="flat",
-        help="dense index: flat (exact), float16 (exact over rounded vectors, half the disk), hnsw (approximate graph, in memory)",
     )
 
 
-def add_query_terms(parser: argparse.ArgumentParser) -> None:
-    """Add ``--max-query-terms``."""
-    parser.add_argument(
-        "--max-query-terms",
-        type=positive,
+@dataclass(frozen=True)
+class SearchOptions:
+    """How many documents are found, by which terms, and how equal scores are ordered."""
+
+    hits: int = option(1000, "documents a query (default: 1000)", type=positive("hits"), metavar="K")
+    max_query_terms: int | None = option(
+        None,
+        "search with the N strongest terms of a sparse query only: faster, not exact (default: all)",
+        type=positive("max-query-terms"),
         metavar="N",
-        help="search with the N strongest terms of a sparse query only: faster, not exact (default: all)",
+    )
+    ties: str = option(
+        "anserini",
+        "order of equal scores: anserini (docid ascending) or trec_eval (docid descending) (default: anserini)",
+        choices=TIES,
     )
 
 
-def add_bm25(parser: argparse.ArgumentParser) -> None:
-    """Add BM25's two parameters, at Anserini's defaults."""
-    parser.add_argument("--k1", type=float, default=0.9, help="BM25's k1 (default: 0.9)")
-    parser.add_argument("--b", type=float, default=0.4, help="BM25's b (default: 0.4)")
+@dataclass(frozen=True)
+class TagOption:
+    """The run's name in its own file."""
+
+    tag: str | None = option(None, "the run's tag, its last column (default: the system's name)", type=tag)
 
 
-def refuse_foreign(output: Path | None) -> None:
-    """Raise InputError for an --output that these commands did not make: replacing it would remove what is in it."""
-    if output is None:
-        return
-    made = output.absolute().with_name(f"{output.absolute().name}.manifest.json").is_file()
-    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not made):
-        raise InputError(f"--output {output}: it exists and was not made here; name a new folder")
+@dataclass(frozen=True)
+class IndexingOptions:
+    """How a Lucene index is built; changes nothing that a search finds. None keeps what an index there has."""
+
+    indexer: str | None = option(
+        None,
+        "of impacts: this project's, or Anserini's own, slower (default: repro)",
+        choices=("repro", "anserini"),
+    )
+    store_raw: bool | None = option(
+        None, "keep each record in a Lucene index, for display, as Anserini's --storeRaw", const=True
+    )
+    merge: bool | None = option(
+        None,
+        "leave a Lucene index in several segments: built sooner, searched more slowly",
+        flag="--no-merge",
+        const=False,
+    )
+    memory: int = option(
+        2048, "the impact indexer's heap (default: 2048)", type=positive("memory"), metavar="MB"
+    )
 
 
-def positive(text: str) -> int:
-    """Parse a positive integer for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
+@dataclass(frozen=True)
+class ShardOptions:
+    """How much is made between two points at which an interrupted run can go on."""
+
+    shard_size: int = option(
+        100_000, "documents in a shard (default: 100,000)", type=positive("shard-size"), metavar="N"
+    )
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How a collection's queries are split, and where the result goes."""
+
+    seed: int = option(42, "of the draw (default: 42)", type=int)
+    test: float = option(
+        0.5,
+        "share of the passages whose queries are for testing (default: 0.5)",
+        type=share("test"),
+        metavar="SHARE",
+    )
+    work: Path = option(Path("work"), "where it goes (default: ./work)", type=Path)
+
+
+@dataclass(frozen=True)
+class DistillationOptions:
+    """What distillation data are made of."""
+
+    teacher: str = option(
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        "a cross-encoder (folder or Hub name) or dense:<model> (default: cross-encoder/ms-marco-MiniLM-L6-v2)",
+    )
+    negatives_from: str = option(
+        "bm25", "systems of the table or run files that rank the candidates (default: bm25)", metavar="A,B"
+    )
+    depth: int = option(100, "candidates of a query (default: 100)", type=positive("depth"), metavar="N")
+    positives: int = option(
+        1, "rows of a query, a relevant document each (default: 1)", type=positive("positives"), metavar="N"
+    )
+    seed: int = option(42, "of the draw of negatives (default: 42)", type=int)
+    shard_size: int = option(
+        1024,
+        "rows in a part; whole parts are kept when the work is interrupted (default: 1024)",
+        type=positive("shard-size"),
+        metavar="N",
+    )
+    limit: int | None = option(None, "only the first N queries", type=positive("limit"), metavar="N")
+    output: Path | None = option(None, "folder (default: <work>/distilled/<collection>.<teacher>)", type=Path)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What is trained, and how it is watched and kept; the recipe decides the rest."""
+
+    recipe: str | None = option(None, "splade-tiny, splade-mini, splade-small, sample, or a file")
+    mlm: str | None = option(
+        None,
+        "pretrain a masked language model from random weights on this collection's texts",
+        metavar="C",
+    )
+    shape: str = option("tiny", "of --mlm: BERT's (default: tiny)", choices=("tiny", "mini", "small"))
+    minutes: float = option(5.0, "of --mlm (default: 5)", type=number("minutes", 0, math.inf, above=True))
+    set: list[str] = field(
+        default_factory=list,
+        metadata={"help": "change entries of the recipe", "nargs": "+", "metavar": "KEY=VALUE"},
+    )
+    output: Path | None = option(None, "the model's folder (default: <work>/trained/<recipe>)", type=Path)
+    stock: bool = option(False, "with Sentence Transformers' own modules, slower")
+    report_to: str = option("none", "a tracker that transformers knows: tensorboard, wandb, ...")
+    log_every: int | None = option(
+        None, "steps between two lines of the log", type=positive("log-every"), metavar="STEPS"
+    )
+    push_to_hub: str | None = option(None, "hand the model to the Hub", metavar="OWNER/NAME")
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """What is measured, if it is not what the collection states."""
+
+    measures: list[str] | None = option(
+        None, "of ir_measures, e.g. nDCG@10 AP(rel=2) (default: the collection's)", nargs="+", metavar="M"
+    )
+    relevance_level: int | None = option(
+        None,
+        "grade from which on a document counts as relevant (default: the collection's)",
+        type=positive("relevance-level"),
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What the table shows and where it goes."""
+
+    systems: str | None = option(
+        None,
+        "systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train made of "
+        "this collection)",
+        metavar="A,B,C",
+    )
+    tables: Path = option(Path("tables"), "where tables go (default: ./tables)", type=Path)
+    dry_run: bool = option(False, "print the commands that would run, and stop")
+    keep_going: bool = option(False, "if a stage fails, go on with the other systems")
+
+
+@dataclass(frozen=True)
+class SystemOptions:
+    """All options that decide a system's figures, by group; each engine reads its own."""
+
+    encoding: EncodingOptions = EncodingOptions()
+    bm25: Bm25Options = Bm25Options()
+    dense: DenseOptions = DenseOptions()
+    search: SearchOptions = SearchOptions()
+    queries: QueryOptions = QueryOptions()
+    tag: TagOption = TagOption()
+
+
+def read_system_options(parsed: argparse.Namespace) -> SystemOptions:
+    """Return the options that decide figures; a group that the command did not declare has its defaults."""
+    groups = {}
+    for entry in dataclasses.fields(SystemOptions):
+        group = entry.type
+        known = all(hasattr(parsed, option.name) for option in dataclasses.fields(group))
+        groups[entry.name] = read_options(group, parsed) if known else group()
+    return SystemOptions(**groups)

@@ -1,54 +1,45 @@
-"""From a command's options to the plan of one system's artifacts, and to other stages, run as processes of their own."""
+"""The one door through which a stage is started as a process of its own.
 
-import argparse
+torch, FAISS and the JVM never share a process, and memory is given back between stages, so ``table`` and others run
+stages as commands. A stage is described by its module and its options, the very values that this process works with.
+"""
+
+import shlex
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Any
 
-from repro.artifacts.graph import Plan
 from repro.base.errors import InputError
-from repro.collections.model import Collection
-from repro.collections.opening import open_collection
-from repro.collections.scan import CorpusSummary, scan_corpus
-from repro.models.systems import System, find_system
-from repro.models.weights import resolve
+from repro.cli.parsing import arguments
 
 
-def open_corpus(args: argparse.Namespace) -> tuple[Collection, CorpusSummary]:
-    """Open ``--collection`` and read its corpus through once, if that was not done before."""
-    collection = open_collection(args.collection, args.split)
-    return collection, scan_corpus(collection, args.work)
+@dataclass(frozen=True)
+class Stage:
+    """A command of this package with its arguments, e.g. ``repro.encode --system splade-tiny``."""
+
+    module: str
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(["python", "-m", self.module, *self.arguments])
+
+    def run(self) -> str:
+        """Run it and return what it prints (its progress goes to stderr); StageFailed if it ends with an error."""
+        command = [sys.executable, "-m", self.module, *self.arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            raise StageFailed(f"{self.module} ended with exit code {done.returncode} (see above)")
+        return done.stdout.strip()
 
 
-def plan(args: argparse.Namespace, system: System | None = None) -> Plan:
-    """Return the plan for ``system`` (default: ``--system``) on ``--collection``; options a stage lacks are defaults."""
-    system = system or find_system(args.system)
-    return plan_for(args, system, *open_corpus(args))
+class StageFailed(InputError):
+    """A stage that was started here ended with an error, which it has told on stderr."""
 
 
-def plan_for(args: argparse.Namespace, system: System, collection: Collection, corpus: CorpusSummary) -> Plan:
-    """Return the plan for ``system`` on a collection that is open; NoWeights if its model is nowhere to be found."""
-    return Plan(
-        collection,
-        corpus,
-        system,
-        weights=None if system.kind == "bm25" else resolve(system),
-        work=args.work,
-        runs=getattr(args, "runs", args.work),
-        scale=getattr(args, "scale", 256 / 5),
-        precision=getattr(args, "precision", "exact"),
-        k1=getattr(args, "k1", 0.9),
-        b=getattr(args, "b", 0.4),
-        hits=getattr(args, "hits", 1000),
-        judged_only=not getattr(args, "all_queries", False),
-        faiss=getattr(args, "faiss", "flat"),
-        max_query_terms=getattr(args, "max_query_terms", None),
-    )
-
-
-def run_stage(module: str, *arguments: str) -> str:
-    """Run ``python -m module`` with ``arguments`` and return what it prints; InputError if it fails, having said why."""
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise InputError(f"{module} ended with exit code {done.returncode} (see above)")
-    return done.stdout.strip()
+def stage(module: str, *options: Any) -> Stage:
+    """Return the stage ``module`` with the command line of groups of options (and of plain strings, as they are)."""
+    line: list[str] = []
+    for part in options:
+        line += [part] if isinstance(part, str) else arguments(part)
+    return Stage(module, tuple(line))

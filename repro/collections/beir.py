@@ -16,6 +16,7 @@ class BeirFolder:
 
     folder: Path
     split: str
+    local = True
 
     def documents(self) -> Iterator[Document]:
         """Stream ``corpus.jsonl``; InputError names the file and line of a bad record."""

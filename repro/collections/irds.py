@@ -18,6 +18,7 @@ class IrDataset:
     """
 
     id: str
+    local = False
 
     def __post_init__(self) -> None:
         try:

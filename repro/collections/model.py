@@ -32,6 +32,9 @@ Qrels = dict[str, dict[str, int]]
 class Source(Protocol):
     """Where a collection's parts come from (``beir.BeirFolder``, ``irds.IrDataset``)."""
 
+    local: bool
+    """Whether all of it lies on this machine; else reading a part may fetch it first."""
+
     def documents(self) -> Iterator[Document]:
         """Stream the documents in their order."""
 

@@ -10,7 +10,7 @@ from repro.collections.model import Collection
 SAMPLE = Path(__file__).parent / "sample"
 
 
-def open_collection(spec: str, split: str | None = None) -> Collection:
+def open_collection(spec: str, split: str | None = None, work: Path | None = None) -> Collection:
     """Open what ``--collection spec --split split`` names; InputError if it is neither of the three kinds."""
     if spec == "sample":
         split = split or "test"

@@ -26,16 +26,23 @@ class CorpusSummary:
     sha256: str
 
 
+def known_summary(collection: Collection, work: Path) -> CorpusSummary | None:
+    """Return the summary of a corpus that was read through before and has not changed since; None else."""
+    folder = work / "collections" / collection.corpus
+    known = read_json(folder / "summary.json")
+    if known is None or known["state"] != collection.source.state() or not (folder / "ids.npy").exists():
+        return None
+    return CorpusSummary(**known["summary"])
+
+
 def scan_corpus(collection: Collection, work: Path) -> CorpusSummary:
     """Return the summary of the collection's corpus, from a new pass only if the source changed since the last one.
 
     Raises InputError for a bad record, an id that occurs twice, or a corpus without documents.
     """
-    folder = work / "collections" / collection.corpus
-    state = collection.source.state()
-    known = read_json(folder / "summary.json")
-    if known is not None and known["state"] == state and (folder / "ids.npy").exists():
-        return CorpusSummary(**known["summary"])
+    if (known := known_summary(collection, work)) is not None:
+        return known
+    folder, state = work / "collections" / collection.corpus, collection.source.state()
     digest, hashes, empty = hashlib.sha256(), array.array("Q"), 0
     for document in track(collection.documents(), None, f"reading {collection.corpus}", "documents"):
         digest.update(f"{document.id}\0{document.text}\n".encode())

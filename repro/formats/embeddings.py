@@ -8,10 +8,16 @@ import numpy as np
 from repro.base.errors import InputError
 
 
+def shard_files(folder: Path, number: int) -> list[Path]:
+    """Return where the vectors and the ids of shard ``number`` lie."""
+    return [folder / f"part-{number:05d}.npy", folder / f"part-{number:05d}.ids"]
+
+
 def write_embeddings(folder: Path, number: int, ids: list[str], vectors: np.ndarray) -> None:
     """Write one shard of embeddings (float32, texts x dimensions) with the ids of its rows."""
-    (folder / f"part-{number:05d}.ids").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
-    np.save(folder / f"part-{number:05d}.npy", vectors.astype(np.float32, copy=False))
+    vectors_file, ids_file = shard_files(folder, number)
+    ids_file.write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
+    np.save(vectors_file, vectors.astype(np.float32, copy=False))
 
 
 def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:

@@ -39,6 +39,11 @@ def write_shard(path: Path, vectors: Iterable[ImpactVector]) -> None:
     os.replace(temporary, path)
 
 
+def shard_path(folder: Path, number: int) -> Path:
+    """Return where shard ``number`` of a folder lies."""
+    return folder / f"part-{number:05d}.jsonl.gz"
+
+
 def shard_paths(folder: Path) -> list[Path]:
     """Return the shards of a folder of impact vectors, in order."""
     return sorted(folder.glob("part-*.jsonl.gz"))

@@ -83,3 +83,8 @@ def find_system(name: str) -> System:
         f"unknown system {name!r}; choose from {', '.join(table_systems())}, or give splade:<folder or Hub name> "
         "or dense:<folder or Hub name>"
     )
+
+
+def located(system: System, weights: object) -> System:
+    """Return the system under its final name."""
+    return system

@@ -32,6 +32,10 @@ class Weights:
     source: str
     sha256: str
 
+    def record(self) -> dict[str, str]:
+        """Return what a manifest says of the weights."""
+        return {"source": self.source, "sha256": self.sha256}
+
 
 def resolve(system: System, download: bool = True) -> Weights:
     """Find the weights of ``system``; NoWeights if none of the places has them. The Hub is only asked if ``download``."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from repro.models.systems import System, published_sources
-from repro.report.results import Row
+from repro.report.results import Row, Table
 
 
-def measured_table(rows: Iterable[Row], machine: bool = True) -> str:
+def measured_table(table_of: Table, machine: bool = True) -> str:
     """Render a line for each row; ``machine`` adds what differs from machine to machine: index size and speed."""
     header = [
         "system",
@@ -21,7 +21,7 @@ def measured_table(rows: Iterable[Row], machine: bool = True) -> str:
     ]
     header += ["index", "queries/s"] if machine else []
     lines = []
-    for row in rows:
+    for row in table_of.rows:
         cells = [row.system, row.kind, _millions(row.parameters)]
         if row.status != "measured":
             lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])

@@ -3,6 +3,11 @@
 from pathlib import Path
 
 
+def pages() -> list[Path]:
+    """Return the pages of the current folder that may have blocks: README.md and those in docs/."""
+    return [path for path in (Path("README.md"), *sorted(Path("docs").glob("*.md"))) if path.is_file()]
+
+
 def shown_systems(path: Path, name: str) -> set[str]:
     """Return the first column of the table that stands in a file's block; empty if there is none."""
     content = path.read_text(encoding="utf-8") if path.is_file() else ""

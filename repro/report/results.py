@@ -1,8 +1,8 @@
 """The rows of a results table: what was measured, read from runs and manifests, or why it was not."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
-from repro.artifacts.graph import Plan
+from repro.artifacts.graph import SystemArtifacts
 from repro.base.files import sha256_file
 from repro.collections.model import Qrels
 from repro.evaluation.measures import evaluate
@@ -37,12 +37,31 @@ class Row:
     weights: str = ""
 
 
+@dataclass(frozen=True)
+class Table:
+    """A collection's rows."""
+
+    collection: str
+    queries: int
+    measures: list
+    rows: list[Row]
+
+    @property
+    def caption(self) -> str:
+        """The line above the table."""
+        return f"{self.collection}, {self.queries:,} judged queries"
+
+    def of(self, rows: list[Row]) -> "Table":
+        """Return the same table with these rows."""
+        return replace(self, rows=rows)
+
+
 COLUMNS = [field.name for field in fields(Row)]
 
 
-def measure(plan: Plan, qrels: Qrels) -> Row:
+def measure(plan: SystemArtifacts, qrels: Qrels, measures: list) -> Row:
     """Evaluate a plan's run and gather the figures of its manifests."""
-    figures = evaluate(qrels, read_run(plan.run.path)).mean
+    figures = evaluate(qrels, read_run(plan.run.path), measures).mean
     run, index = plan.run.manifest(), plan.index.manifest()
     parameters = document_terms = query_terms = None
     if plan.weights is not None:
@@ -74,9 +93,16 @@ def not_run(system: System, reason: str) -> Row:
     return Row(system.name, system.kind, "not run", reason)
 
 
-def as_records(rows: list[Row]) -> list[dict]:
+def as_records(table: Table) -> list[dict]:
     """Return the rows as dictionaries, for JSON and CSV."""
-    return [asdict(row) for row in rows]
+    return [asdict(row) for row in table.rows]
+
+
+def as_csv(table: Table) -> str:
+    """Return the rows as CSV."""
+    import pandas
+
+    return pandas.DataFrame.from_records(as_records(table), columns=COLUMNS).to_csv(index=False)
 
 
 def _terms(counts: dict) -> float:

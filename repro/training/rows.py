@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PASSAGES = ["positive", *(f"negative_{i}" for i in range(1, NEGATIVES + 1))]
 COLUMNS = ["query_id", "query", *PASSAGES, "label"]
 
+RetrievalTask = tuple[dict[str, str], dict[str, str], dict[str, set[str]]]
+"""Queries and passages by id, and each query's relevant passages."""
+
 
 def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
     """Return the data's rows, shuffled by the recipe's seed and cut to its number; InputError if the columns are others."""
@@ -96,7 +99,7 @@ def training_rows(rows: "Dataset", recipe: Recipe) -> "Dataset":
     return rows.map(choose, fn_kwargs={"recipe": recipe}, remove_columns=rows.column_names)
 
 
-def retrieval_task(rows: "Dataset") -> tuple[dict[str, str], dict[str, str], dict[str, set[str]]]:
+def retrieval_task(rows: "Dataset") -> RetrievalTask:
     """Return queries, corpus and relevant documents of held-out rows: each query over all passages of these rows."""
     queries, corpus, relevant = {}, {}, {}
     ids: dict[str, str] = {}

@@ -1,0 +1,93 @@
+"""Dense models: texts encoded to vectors, a FAISS index, inner products."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from repro.cli.options import DenseOptions, IndexingOptions, SearchOptions, SystemOptions
+from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text
+from repro.models.systems import System
+from repro.models.weights import Weights
+
+
+class DenseEngine:
+    """A Sentence Transformers model whose vectors FAISS indexes."""
+
+    kind = "dense"
+    encodes = True
+    options = (DenseOptions, SearchOptions)
+
+    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
+        """Return what systems.yaml prescribes of the model's pooling."""
+        return {"pooling": system.pooling, "normalise": system.normalise}
+
+    def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
+        """Return the folder's name, with the kind of index unless it is flat."""
+        kind = options.dense.faiss
+        return f"{'faiss' if kind == 'flat' else f'faiss-{kind}'}.{corpus}.{system}"
+
+    def index_inputs(self, options: SystemOptions) -> dict[str, Any]:
+        """Return the kind of index."""
+        return {"faiss": options.dense.faiss}
+
+    def search_inputs(self, options: SystemOptions) -> dict[str, Any]:
+        """Return nothing: the index is all."""
+        return {}
+
+    def open_encoder(
+        self, system: System, weights: Weights, options: SystemOptions, threads: int
+    ) -> ShardWriter:
+        """Load the model."""
+        return DenseWriter(system, weights, threads)
+
+    def built(self, building: IndexingOptions) -> dict[str, Any]:
+        """Return nothing: the options are of Lucene indexes."""
+        return {}
+
+    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
+        """Index the vectors."""
+        from repro.dense.indexing import build_index
+
+        return build_index(
+            request.encoded, folder, request.options.dense.faiss, request.threads, request.count
+        )
+
+    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
+        """Search with the encoded queries."""
+        from repro.dense.searching import DenseSearcher
+
+        search = request.options.search
+        searcher = DenseSearcher(request.index, request.threads, ties=search.ties)
+        return searcher.search_all(request.encoded, search.hits)
+
+
+class DenseWriter:
+    """A loaded dense model that writes embeddings."""
+
+    def __init__(self, system: System, weights: Weights, threads: int) -> None:
+        from repro.dense.encoder import DenseEncoder
+
+        self.encoder = DenseEncoder(weights.path, system, threads)
+        self.parameters = self.encoder.parameters
+        self.settings: dict[str, Any] = {}
+
+    def files(self, folder: Path, number: int) -> list[Path]:
+        """Return the shard's vectors and ids."""
+        from repro.formats.embeddings import shard_files
+
+        return shard_files(folder, number)
+
+    def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
+        """Write one shard of float32 vectors; return its counts."""
+        import numpy as np
+
+        from repro.formats.embeddings import write_embeddings
+
+        encode = self.encoder.encode_documents if part == "documents" else self.encoder.encode_queries
+        ids, vectors = [], []
+        for chunk in chunks:
+            ids += [identifier for identifier, _ in chunk]
+            vectors.append(encode([text for _, text in chunk]))
+        write_embeddings(folder, number, ids, np.concatenate(vectors))
+        return {"texts": len(ids), "dimensions": vectors[0].shape[1]}

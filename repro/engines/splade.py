@@ -1,0 +1,128 @@
+"""SPLADE: texts encoded to impact vectors, a Lucene index of impacts, exact dot products."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
+from repro.engines.bm25 import lucene_settings
+from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text
+from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, strongest, write_shard
+from repro.models.systems import System
+from repro.models.weights import Weights
+
+if TYPE_CHECKING:
+    from repro.splade.encoder import SparseVectors
+
+
+class SpladeEngine:
+    """A masked language model whose impacts Lucene indexes."""
+
+    kind = "splade"
+    encodes = True
+    options = (EncodingOptions, SearchOptions)
+
+    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
+        """Return the scale and whether products are rounded: exact and float32 give the same impacts, either's serve both."""
+        return {"scale": options.encoding.scale, "rounded": options.encoding.precision == "bf16"}
+
+    def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
+        """Return the folder's name."""
+        return f"lucene-impact.{corpus}.{system}"
+
+    def index_inputs(self, options: SystemOptions) -> dict[str, Any]:
+        """Return nothing: impacts go into the index as they are."""
+        return {}
+
+    def search_inputs(self, options: SystemOptions) -> dict[str, Any]:
+        """Return the number of terms that queries are cut to, if they are."""
+        terms = options.search.max_query_terms
+        return {"max_query_terms": terms} if terms else {}
+
+    def open_encoder(
+        self, system: System, weights: Weights, options: SystemOptions, threads: int
+    ) -> ShardWriter:
+        """Load the model."""
+        return SpladeWriter(system, weights, options.encoding, threads)
+
+    def built(self, building: IndexingOptions) -> dict[str, Any]:
+        """Return the manifest's record."""
+        return {
+            "indexer": building.indexer or "repro",
+            "store_raw": bool(building.store_raw),
+            "merge": building.merge is not False,
+        }
+
+    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
+        """Index the impact vectors with this project's indexer, or with Anserini's."""
+        from repro.lucene import indexing
+
+        settings = lucene_settings(request)
+        if request.building.indexer == "anserini":
+            return indexing.build_impact_index_with_anserini(request.encoded, folder, request.count, settings)
+        return indexing.build_impact_index(request.encoded, folder, request.count, settings, request.manifest)
+
+    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
+        """Search with the encoded queries."""
+        from repro.lucene.searching import BatchSearcher, impact_query
+
+        search = request.options.search
+        searcher = stack.enter_context(BatchSearcher(request.index, request.threads, ties=search.ties))
+        vectors = read_vectors(request.encoded)
+        queries = ((v.id, impact_query(strongest(v.vector, search.max_query_terms))) for v in vectors)
+        return searcher.search_all(queries, search.hits)
+
+
+class SpladeWriter:
+    """A loaded SPLADE model that writes impact vectors."""
+
+    def __init__(self, system: System, weights: Weights, encoding: EncodingOptions, threads: int) -> None:
+        from repro.splade.encoder import SpladeEncoder
+
+        self.scale = encoding.scale
+        self.lengths = {"documents": system.max_length, "queries": system.query_max_length}
+        self.prefixes = {"documents": system.passage_prefix, "queries": system.query_prefix}
+        self.encoder = SpladeEncoder(weights.path, threads, encoding.precision)
+        self.parameters = self.encoder.parameters
+        self.settings = {"precision": encoding.precision, "method": self.encoder.method}
+
+    def files(self, folder: Path, number: int) -> list[Path]:
+        """Return the shard's file."""
+        return [shard_path(folder, number)]
+
+    def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
+        """Write one shard; return its counts. A weight counts as active if it is positive, before quantisation."""
+        counts = {"texts": 0, "active_terms": 0, "postings": 0, "without_terms": 0}
+        write_shard(shard_path(folder, number), self._vectors(chunks, part, counts))
+        return counts
+
+    def _encode(self, chunk: list[Text], part: str) -> "SparseVectors":
+        return self.encoder.encode([self.prefixes[part] + text for _, text in chunk], self.lengths[part])
+
+    def _vectors(
+        self, chunks: Iterable[list[Text]], part: str, counts: dict[str, int]
+    ) -> Iterator[ImpactVector]:
+        for chunk, encoded in _ahead(chunks, lambda chunk: self._encode(chunk, part)):
+            counts["active_terms"] += len(encoded.terms)
+            for (identifier, text), vector in zip(chunk, self.encoder.impact_vectors(encoded, self.scale)):
+                counts["texts"] += 1
+                counts["postings"] += len(vector)
+                counts["without_terms"] += not vector
+                yield ImpactVector(identifier, text, vector)
+
+
+def _ahead(
+    chunks: Iterable[list[Text]], encode: "Callable[[list[Text]], SparseVectors]"
+) -> "Iterator[tuple[list[Text], SparseVectors]]":
+    """Yield (chunk, what ``encode`` made of it), the next chunk being encoded while this one is written."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = None
+        for chunk in chunks:
+            following = chunk, pool.submit(encode, chunk)
+            if pending:
+                yield pending[0], pending[1].result()
+            pending = following
+        if pending:
+            yield pending[0], pending[1].result()

@@ -1,0 +1,143 @@
+"""Encode a collection's documents and queries into shards; finished shards of an interrupted run are kept."""
+
+import itertools
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from repro.artifacts.graph import SystemArtifacts
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import flush, remove
+from repro.base.progress import bar, note
+from repro.cli.options import WorkOptions
+from repro.engines.protocol import ShardWriter, Text
+
+CHUNK = 4096
+"""Texts encoded at a time: what is held in memory."""
+
+
+def encode(
+    of: SystemArtifacts, work: WorkOptions, shard_size: int, only: str | None = None
+) -> list[Artifact]:
+    """Make the encoded documents and queries that are missing or outdated; return both (or the one in ``only``)."""
+    if not of.engine.encodes:
+        raise InputError(f"{of.system.name} encodes nothing; run python -m repro.index on it straight away")
+    parts = {"documents": of.documents, "queries": of.queries}
+    parts = {part: artifact for part, artifact in parts.items() if only in (None, part)}
+    writer = None
+    for part, artifact in parts.items():
+        if not work.force and artifact.is_current():
+            continue
+        with artifact.making(work.wait):
+            if work.force or not artifact.is_current():
+                # one model for documents and queries alike
+                writer = writer or of.engine.open_encoder(of.system, of.weights, of.options, work.threads)
+                _encode_part(writer, part, artifact, of, shard_size, resume=not work.force)
+    _link_model(of)
+    return list(parts.values())
+
+
+def _encode_part(
+    writer: ShardWriter, part: str, artifact: Artifact, of: SystemArtifacts, shard_size: int, resume: bool
+) -> None:
+    if part == "documents":
+        texts, total = of.collection.documents(), of.corpus.documents
+    else:
+        texts, total = iter(of.topics), len(of.topics)
+    folder = artifact.begin(resume)
+    finished = artifact.pieces(folder) or {"shards": [], "seconds": 0.0}
+    _remove_unlisted(writer, folder, len(finished["shards"]))
+    done = sum(shard["texts"] for shard in finished["shards"])
+    if done:
+        note(f"going on after {done:,} of {total:,} {part} that were encoded before")
+    texts = itertools.islice(texts, done, None)
+    started = time.perf_counter()
+    with bar(total, f"encoding {part}", part) as progress:
+        progress.update(done)
+        while shard := list(itertools.islice(texts, 1)):
+            rest = itertools.islice(texts, shard_size - 1)
+            chunks = _chunks(itertools.chain(shard, rest), progress)
+            number = len(finished["shards"])
+            counts = writer.write(folder, number, chunks, part)
+            for path in writer.files(folder, number):
+                flush(path)
+            finished["shards"].append({**counts, "settings": writer.settings})
+            finished["seconds"] += time.perf_counter() - started
+            started = time.perf_counter()
+            artifact.save_pieces(folder, finished)
+    made = sum(shard["texts"] for shard in finished["shards"])
+    if made != total:
+        artifact.save_pieces(folder, None)  # they are of another collection
+        raise InputError(
+            f"{of.collection.name} changed while it was read: {made:,} {part}, {total:,} before; run it again"
+        )
+    _finish(writer, part, artifact, folder, of, finished)
+
+
+def _finish(
+    writer: ShardWriter, part: str, artifact: Artifact, folder: Path, of: SystemArtifacts, finished: dict
+) -> None:
+    counts, seconds = _sum_counts(finished["shards"]), finished["seconds"]
+    settings = {
+        name: ", ".join(sorted({str(shard["settings"][name]) for shard in finished["shards"]}))
+        for name in writer.settings
+    }
+    artifact.finish(
+        folder,
+        system=of.system.name,
+        collection=of.collection.name,
+        weights=of.weights.record(),
+        parameters=writer.parameters,
+        settings=settings,
+        counts=counts,
+        seconds=round(seconds, 3),
+    )
+    total = counts["texts"]
+    note(f"{of.system.name}: {total:,} {part} of {of.collection.name}, {total / seconds:,.0f} a second")
+    if counts.get("without_terms"):
+        note(f"{of.system.name}: {counts['without_terms']:,} {part} have no term and can match nothing")
+
+
+def _remove_unlisted(writer: ShardWriter, folder: Path, shards: int) -> None:
+    """Remove what a killed process wrote of shards that are not listed as finished: Anserini would read them, too."""
+    listed = {path for number in range(shards) for path in writer.files(folder, number)}
+    for path in folder.iterdir():
+        if path not in listed:
+            remove(path)
+
+
+def _chunks(texts: Iterable[Text], progress: tqdm) -> Iterator[list[Text]]:
+    """Yield lists of CHUNK texts, and move the bar once each was dealt with."""
+    texts = iter(texts)
+    while chunk := list(itertools.islice(texts, CHUNK)):
+        yield chunk
+        progress.update(len(chunk))
+
+
+def _sum_counts(shards: list[dict]) -> dict[str, int]:
+    """Add up the shards' counts; of dense vectors, ``dimensions`` is the same in all."""
+    counts = {
+        name: sum(shard[name] for shard in shards)
+        for name, value in shards[0].items()
+        if isinstance(value, int)
+    }
+    if "dimensions" in counts:
+        counts["dimensions"] = shards[0]["dimensions"]
+    return counts
+
+
+def _link_model(of: SystemArtifacts) -> None:
+    """Link <work>/models/<system> to the weights: Pyserini tells a SPLADE model by 'splade' in its path."""
+    link, target = of.model_link, of.weights.path.resolve()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() and link.resolve() == target:
+        return
+    if link.is_symlink() or not link.exists():
+        new = link.with_name(f"{link.name}.new-{os.getpid()}")
+        new.unlink(missing_ok=True)
+        new.symlink_to(target, target_is_directory=True)
+        os.replace(new, link)

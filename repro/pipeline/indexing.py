@@ -1,0 +1,68 @@
+"""Build the index that a system searches, from the collection or from what it was encoded to."""
+
+import contextlib
+import time
+
+from repro.artifacts.graph import SystemArtifacts
+from repro.artifacts.provenance import provenance
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
+from repro.base.files import folder_bytes
+from repro.base.progress import note
+from repro.cli.options import IndexingOptions, WorkOptions
+from repro.engines.protocol import IndexRequest
+
+
+def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = IndexingOptions()) -> Artifact:
+    """Build the index unless it is there, current and built as ``building`` asks; return it.
+
+    InputError if the encoded documents that it needs are missing or outdated.
+    """
+    artifact = of.index
+    if not _needed(of, work, building):
+        return artifact
+    with contextlib.ExitStack() as locks:
+        if of.engine.encodes:
+            locks.enter_context(of.documents.reading(work.wait))
+            if not of.documents.is_current():
+                raise InputError(
+                    f"{of.documents.path} is missing or was made from something else; run first: "
+                    f"python -m repro.encode --collection ... --system {of.system.name} (same options)"
+                )
+        locks.enter_context(artifact.making(work.wait))
+        if _needed(of, work, building):
+            _build(of, work, building)
+    return artifact
+
+
+def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -> None:
+    artifact = of.index
+    folder = artifact.begin()
+    request = IndexRequest(
+        documents=of.collection.documents,
+        count=of.corpus.documents,
+        encoded=of.documents.path if of.engine.encodes else None,
+        options=of.options,
+        building=building,
+        threads=work.threads,
+        manifest={"inputs": artifact.inputs, "made": provenance()},
+    )
+    started = time.perf_counter()
+    counts = of.engine.build_index(request, folder)
+    seconds = time.perf_counter() - started
+    size = folder_bytes(folder)
+    built = of.engine.built(building)
+    artifact.finish(folder, counts=counts, built=built, bytes=size, seconds=round(seconds, 3))
+    empty = f", {counts['empty']:,} without any term left out" if counts["empty"] else ""
+    note(
+        f"{artifact.path.name}: {counts['documents']:,} documents{empty}, {size / 1e6:,.1f} MB, {seconds:.1f} s"
+    )
+
+
+def _needed(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -> bool:
+    """Tell whether the index must be built: missing, outdated, or built otherwise than an option asks."""
+    if work.force or not of.index.is_current():
+        return True
+    there, asked = (of.index.manifest() or {}).get("built", {}), of.engine.built(building)
+    given = [name for name in asked if getattr(building, name) is not None]
+    return any(there.get(name) != asked[name] for name in given)

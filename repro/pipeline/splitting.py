@@ -1,0 +1,67 @@
+"""A collection's judged queries split into train and test, as a collection of their own."""
+
+import hashlib
+import random
+from pathlib import Path
+
+from repro.artifacts.store import Artifact
+from repro.base.files import canonical
+from repro.base.progress import note
+from repro.cli.options import SplitOptions
+from repro.collections.model import Qrels
+
+FORMAT = 1
+
+
+def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Artifact:
+    """Make a folder in BEIR's layout with links to the texts of ``source`` and its ``qrels`` in two; return it."""
+    files = [*sorted(source.glob("corpus.jsonl*")), *sorted(source.glob("queries.jsonl*"))]
+    inputs = {
+        "stage": "split",
+        "format": FORMAT,
+        "texts": [str(path.resolve()) for path in files],
+        "qrels": hashlib.sha256(canonical(qrels).encode()).hexdigest(),
+        "seed": options.seed,
+        "test": options.test,
+    }
+    artifact = Artifact(options.work / "split" / f"{label}-split", inputs)
+    with artifact.making():
+        if not artifact.is_current():
+            parts = by_passage(qrels, options.test, options.seed)
+            folder = artifact.begin()
+            (folder / "qrels").mkdir()
+            for path in files:
+                (folder / path.name).symlink_to(path.resolve())
+            for name, judgments in parts.items():
+                _write(folder / "qrels" / f"{name}.tsv", judgments)
+            artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
+    counts = artifact.manifest()["counts"]
+    note(f"{artifact.path}: {counts['train']:,} training queries, {counts['test']:,} test queries")
+    return artifact
+
+
+def _write(path: Path, qrels: Qrels) -> None:
+    lines = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
+    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
+
+
+def by_passage(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
+    """Return the judgments of ``train`` and ``test``; queries that are linked by a relevant passage stay together."""
+    group = {query: query for query in qrels}
+
+    def root(query: str) -> str:
+        while group[query] != query:
+            group[query] = query = group[group[query]]
+        return query
+
+    first: dict[str, str] = {}
+    for query, judged in qrels.items():
+        for docid in (d for d, grade in judged.items() if grade > 0):
+            group[root(query)] = root(first.setdefault(docid, query))
+    roots = sorted({root(query) for query in qrels})
+    random.Random(seed).shuffle(roots)
+    test = set(roots[: round(share * len(roots))])
+    return {
+        "train": {q: judged for q, judged in qrels.items() if root(q) not in test},
+        "test": {q: judged for q, judged in qrels.items() if root(q) in test},
+    }

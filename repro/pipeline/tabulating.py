@@ -1,0 +1,153 @@
+"""The table of a collection: run the stages that are needed, each as a process, then evaluate the runs and report."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from repro.artifacts.graph import SystemArtifacts
+from repro.base.errors import InputError
+from repro.base.progress import note
+from repro.cli.options import (
+    CollectionOptions,
+    MeasureOptions,
+    RunsOptions,
+    SystemOption,
+    SystemOptions,
+    TableOptions,
+    WorkOptions,
+)
+from repro.cli.stages import Stage, StageFailed, stage
+from repro.collections.model import Qrels
+from repro.collections.opening import open_collection
+from repro.collections.scan import known_summary, warn_of_unknown
+from repro.engines import ENGINES
+from repro.evaluation.standards import measures_of
+from repro.models.systems import System, find_system, table_systems
+from repro.models.trained import trained_on
+from repro.models.weights import NoWeights
+from repro.pipeline.opening import Corpus, artifacts_of, open_corpus
+from repro.report import results
+from repro.report.tables import write_table
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """What is to be measured, how, and where it goes."""
+
+    collection: CollectionOptions
+    systems: SystemOptions
+    work: WorkOptions
+    runs: RunsOptions
+    measures: MeasureOptions
+    table: TableOptions
+
+
+def tabulate(request: TableRequest) -> int:
+    """Bring the systems' runs up to date, then write the table; 1 if a system that could be run failed."""
+    names = request.table.systems.split(",") if request.table.systems else list(table_systems())
+    trained = [] if request.table.systems else trained_on(request.collection, request.work.work)
+    systems = {name.strip(): find_system(name.strip()) for name in [*names, *trained]}
+    if request.table.dry_run:
+        for needed in _expected_stages(request, systems):
+            print(needed)
+        return 0
+    corpus = open_corpus(request.collection, request.work)
+    qrels = corpus.collection.qrels()
+    warn_of_unknown(corpus.collection, qrels, request.work.work)
+    measures = measures_of(request.collection, request.measures, corpus.summary.documents, qrels)
+    made: dict[str, SystemArtifacts] = {}
+    failures: dict[str, str] = {}
+    broken = False
+    for name, system in systems.items():
+        try:
+            made[name] = artifacts_of(system, corpus, request.work, request.systems, request.runs)
+        except NoWeights as error:
+            failures[name] = str(error)
+    for name, artifacts in made.items():
+        try:
+            for needed in stages(request, name, artifacts):
+                needed.run()
+        except StageFailed as error:
+            if not request.table.keep_going:
+                raise InputError(f"{error}; with --keep-going the other systems would go on") from error
+            failures[name], broken = str(error), True
+            note(f"{name}: {error}; going on with the others")
+    rows = [
+        results.not_run(system, failures[name])
+        if name in failures
+        else _measured(made[name], qrels, measures, request.work.wait)
+        for name, system in systems.items()
+    ]
+    table = results.Table(corpus.collection.name, len(qrels), measures, rows)
+    default = request.systems == SystemOptions() and request.measures == MeasureOptions()
+    shown = len(names) if default else 0  # README's tables are the same on every machine, for the defaults
+    write_table(table, systems.values(), request.table.tables, shown)
+    return int(broken)
+
+
+def _measured(of: SystemArtifacts, qrels: Qrels, measures: list, wait: bool) -> results.Row:
+    """Return a system's row, from artifacts that are current for it; InputError if one is not."""
+    with contextlib.ExitStack() as locks:
+        for artifact in of.chain():
+            locks.enter_context(artifact.reading(wait))
+            if not artifact.is_current():
+                raise InputError(
+                    f"{artifact.path} was replaced by something else while the table was made (by a command with "
+                    "other options?); run it again"
+                )
+        return results.measure(of, qrels, measures)
+
+
+def stages(request: TableRequest, name: str, of: SystemArtifacts, topics_known: bool = True) -> list[Stage]:
+    """Return the stages that bring a system's run up to date, in order.
+
+    Without ``topics_known``, the queries are not read, and what depends on them counts as outdated.
+    """
+    force, encodes = request.work.force, of.engine.encodes
+    documents = encodes and (force or not of.documents.is_current())
+    queries = encodes and (force or not topics_known or not of.queries.is_current())
+    index = force or documents or not of.index.is_current()
+    run = index or queries or not topics_known or not of.run.is_current()
+    needed = {"repro.encode": documents or queries, "repro.index": index, "repro.search": run}
+    return [_stage(request, module, name, of.system.kind) for module, wanted in needed.items() if wanted]
+
+
+def _stage(request: TableRequest, module: str, name: str, kind: str) -> Stage:
+    """Return a stage with the options that it takes of those that the system's engine reads."""
+    options = request.systems
+    taken = {
+        "repro.encode": [options.encoding],
+        "repro.index": [options.encoding, options.dense],
+        "repro.search": [options.encoding, options.bm25, options.dense, options.search],
+    }[module]
+    own = [group for group in taken if isinstance(group, ENGINES[kind].options)]
+    common = ["--collection", request.collection.collection]
+    common += ["--split", request.collection.split] if request.collection.split else []
+    runs = [request.runs] if module == "repro.search" else []
+    return stage(module, *common, SystemOption(name), *own, *runs, request.work)
+
+
+def _expected_stages(request: TableRequest, systems: dict[str, System]) -> Iterator[Stage]:
+    """Yield the stages that would run, as far as that is known without fetching or reading the corpus or a model."""
+    collection = open_collection(request.collection.collection, request.collection.split, request.work.work)
+    summary = known_summary(collection, request.work.work)
+    if summary is None:
+        note(f"{collection.corpus} was not read yet: what is there may turn out to be current")
+    for name, system in systems.items():
+        known = None
+        if summary is not None:
+            with contextlib.suppress(NoWeights):
+                corpus = Corpus(collection, summary)
+                known = artifacts_of(
+                    system, corpus, request.work, request.systems, request.runs, download=False
+                )
+        if known is not None:
+            if not collection.source.local:
+                note(f"{collection.name}: its queries are not read, so they count as new")
+            yield from stages(request, name, known, topics_known=collection.source.local)
+            continue
+        if summary is not None:
+            note(f"{name}: its model is not on this machine; a run will ask the Hub for it")
+        modules = ["repro.encode"] if ENGINES[system.kind].encodes else []
+        for module in [*modules, "repro.index", "repro.search"]:
+            yield _stage(request, module, name, system.kind)

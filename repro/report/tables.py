@@ -1,0 +1,47 @@
+"""A collection's table, printed and written: Markdown, CSV, JSON, and the block of a page that shows it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from repro.artifacts.provenance import provenance
+from repro.base.files import write_json, write_text
+from repro.base.progress import note
+from repro.models.systems import System, table_systems
+from repro.report import markdown
+from repro.report.readme import pages, shown_systems, update_block
+from repro.report.results import Table, as_csv, as_records
+
+
+def write_table(table: Table, systems: Iterable[System], folder: Path, shown: int) -> None:
+    """Print ``table`` and write it to ``folder``, and its first ``shown`` rows to the page that has its block.
+
+    The page is left alone if a system that it shows would go.
+    """
+    text = f"{table.caption}\n\n{markdown.measured_table(table)}"
+    if not_run := markdown.not_run_list(table.rows):
+        text += f"\n\n{not_run}"
+    print(text)
+    published = [system for system in systems if system.published]
+    if published:
+        text += f"\n\nPublished on MS MARCO passage dev, not measured here:\n\n{markdown.published_table(published)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / table.collection
+    write_text(Path(f"{path}.md"), text + "\n")
+    write_text(Path(f"{path}.csv"), as_csv(table))
+    record = {"collection": table.collection, "rows": as_records(table), "made": provenance()}
+    write_json(Path(f"{path}.json"), record)
+    wrote = [f"{path}.md, .csv, .json", *_write_pages(table, shown)]
+    note(f"wrote {' and '.join(wrote)}")
+
+
+def _write_pages(table: Table, shown: int) -> list[str]:
+    """Bring the blocks of README.md and the pages in docs/ up to date; return the pages that have the table's."""
+    block, rows = f"table {table.collection}", table.rows[:shown]
+    text = markdown.measured_table(table.of(rows), machine=False)
+    wrote = []
+    for page in pages():
+        whole = bool(rows) and shown_systems(page, block) <= {row.system for row in rows}
+        if whole and update_block(page, block, text):
+            wrote.append(str(page))
+        update_block(page, "published", markdown.published_table(table_systems().values()))
+    return wrote
