@@ -1,1 +1,3 @@
-"""Dense retrieval: encoding with Sentence Transformers, and FAISS. The two never share a process (OpenMP runtimes clash)."""
+"""Dense retrieval: encoding with Sentence Transformers, and FAISS; their OpenMP runtimes never share a
+process.
+"""

@@ -2,32 +2,41 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-from transformers.utils.logging import disable_progress_bar
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from repro.base.errors import InputError
+from repro.models.folder import first_line, module_paths
 from repro.models.systems import System
 from repro.models.weights import UNLOADABLE
 
 
 class DenseEncoder:
-    """A dense model in a local folder. With ``system.pooling`` set, the entry decides on pooling and normalisation;
-    without it (a model that a user names), the folder's own modules and prompts do.
+    """A dense model in a local folder, ready to encode.
+
+    With ``system.pooling`` set, the entry decides on pooling, prefixes and lengths; without it (a model that
+    a user names), the folder's own modules and prompts do. Raises InputError if the folder does not load,
+    lacks weights or a tokenizer, or
+    has weights that are not finite.
     """
 
     def __init__(self, folder: Path, system: System, threads: int | None = None) -> None:
         if threads:
             torch.set_num_threads(threads)
         disable_progress_bar()  # of transformers, for loading weights
-        self.system = system
+        set_verbosity_error()  # what it warns of is refused
+        self.folder, self.system = folder, system
         try:
             self.model = _load(folder, system)
         except UNLOADABLE as error:
-            raise InputError(f"{folder} does not load as a dense encoder ({error})") from error
+            raise InputError(f"{folder} does not load as a dense encoder ({first_line(error)})") from error
+        _check(self.model, folder)
 
     @property
     def parameters(self) -> int:
@@ -35,31 +44,76 @@ class DenseEncoder:
         return sum(p.numel() for p in self.model.parameters())
 
     def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 vectors, texts x dimensions."""
-        return self._encode(texts, self.system.max_length, self.system.passage_prefix, "document")
+        """Return float32 vectors, texts x dimensions; InputError if one is not finite."""
+        if self.system.pooling is None:
+            return self._finite(self.model.encode_document(list(texts), show_progress_bar=False))
+        return self._encode(texts, self.system.max_length, self.system.passage_prefix)
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Return float32 vectors, texts x dimensions."""
-        return self._encode(texts, self.system.query_max_length, self.system.query_prefix, "query")
-
-    def _encode(self, texts: Sequence[str], max_length: int, prefix: str, prompt: str) -> np.ndarray:
-        limit = self.model[0].auto_model.config.max_position_embeddings
+        """Return float32 vectors, texts x dimensions; InputError if one is not finite."""
         if self.system.pooling is None:
-            own = prompt if prompt in self.model.prompts else None
-            return self.model.encode(
-                list(texts), prompt_name=own, convert_to_numpy=True, show_progress_bar=False
+            return self._finite(self.model.encode_query(list(texts), show_progress_bar=False))
+        return self._encode(texts, self.system.query_max_length, self.system.query_prefix)
+
+    def _encode(self, texts: Sequence[str], max_length: int, prefix: str) -> np.ndarray:
+        """Encode as the table's entry prescribes, texts no longer than the model has positions."""
+        positions = getattr(self.model[0].config, "max_position_embeddings", max_length)
+        self.model.max_seq_length = min(max_length, positions)
+        return self._finite(self.model.encode([prefix + text for text in texts], show_progress_bar=False))
+
+    def _finite(self, vectors: np.ndarray) -> np.ndarray:
+        if not np.isfinite(vectors).all():
+            raise InputError(
+                f"{self.folder} makes vectors that are not finite: its weights are too large, or damaged"
             )
-        self.model.max_seq_length = min(max_length, limit)
-        return self.model.encode(
-            [prefix + text for text in texts], convert_to_numpy=True, show_progress_bar=False
-        )
+        return vectors.astype(np.float32, copy=False)
 
 
 def _load(folder: Path, system: System) -> SentenceTransformer:
+    """Load a model; its own Python is never run, and nothing is fetched that its checksum does not cover."""
+    device = "cpu" if not torch.cuda.is_available() else None
     if system.pooling is None:
-        return SentenceTransformer(str(folder), device="cpu" if not torch.cuda.is_available() else None)
-    body = Transformer(str(folder))
+        return SentenceTransformer(str(folder), device=device, trust_remote_code=False, local_files_only=True)
+    local = {"trust_remote_code": False, "local_files_only": True}
+    body = Transformer(str(folder), model_kwargs=local, processor_kwargs=local, config_kwargs=local)
     modules = [body, Pooling(body.get_embedding_dimension(), pooling_mode=system.pooling)]
     if system.normalise:
         modules.append(Normalize())
-    return SentenceTransformer(modules=modules)
+    return SentenceTransformer(modules=modules, device=device)
+
+
+def _check(model: SentenceTransformer, folder: Path) -> None:
+    """Raise InputError for what libraries load with a warning at most, and that makes vectors of nothing."""
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise InputError(
+                f"{folder}: the weights of {name} are not all finite; fetch or train the model again"
+            )
+    for module, part in zip(model, module_paths(folder)):
+        if not isinstance(module, Transformer):
+            continue
+        if missing := _missing(module.model, folder, part):
+            raise InputError(f"{folder} lacks weights of the model: {', '.join(missing[:3])}")
+        tokenizer = module.tokenizer
+        if isinstance(tokenizer, PreTrainedTokenizerBase) and _is_empty(tokenizer):
+            raise InputError(f"{folder} has no tokenizer: expected tokenizer.json, or the vocabulary's file")
+
+
+def _is_empty(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Tell whether there are special tokens only, as in what transformers makes up without a vocabulary."""
+    return len(tokenizer) <= len(tokenizer.all_special_tokens)
+
+
+def _missing(body: PreTrainedModel, folder: Path, part: str) -> list[str]:
+    """Return the weights that transformers replaced by random numbers, a pooler's aside: nothing uses it."""
+    loaded = type(body).from_pretrained(
+        folder,
+        subfolder=part,
+        config=body.config,
+        device_map="meta",  # nothing is loaded, only looked for
+        output_loading_info=True,
+        trust_remote_code=False,
+        local_files_only=True,
+    )
+    _, loading = cast(tuple[PreTrainedModel, dict[str, set[str]]], loaded)
+    return sorted(key for key in loading["missing_keys"] if not key.startswith("pooler."))

@@ -1,8 +1,8 @@
-"""FAISS indexes in the layout that ``pyserini.search.faiss`` reads: ``index`` and ``docid``, a folder an index.
+"""FAISS indexes in the layout that ``pyserini.search.faiss`` reads: a folder with ``index`` and ``docid``.
 
-``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they are
-written shard by shard and never held in memory; the bytes are those that ``faiss.write_index`` would write. ``hnsw``
-(IndexHNSWFlat) is a graph that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
+``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they
+are written shard by shard and never held in memory; the bytes are those that ``faiss.write_index`` would
+write. ``hnsw`` (IndexHNSWFlat) is a graph that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def build_index(embeddings: Path, index: Path, kind: str, threads: int, document
     sizes = [vectors.shape for _, vectors in read_embeddings(embeddings)]
     if (found := sum(rows for rows, _ in sizes)) != documents:
         raise InputError(
-            f"{embeddings} holds {found:,} of {documents:,} documents; was the folder changed? encode it again with "
-            "python -m repro.encode --force"
+            f"{embeddings} holds {found:,} of {documents:,} documents; was the folder changed? encode it "
+            "again with python -m repro.encode --force"
         )
     dimensions = sizes[0][1]
     target = _graph(dimensions) if kind == "hnsw" else VectorFile(index / "index", empty(kind, dimensions))
@@ -51,10 +51,10 @@ def build_index(embeddings: Path, index: Path, kind: str, threads: int, document
             docids.writelines(f"{docid}\n" for docid in ids)
         docids.flush()
         os.fsync(docids.fileno())
-    if kind == "hnsw":
-        faiss.write_index(target, str(index / "index"))
-    else:
+    if isinstance(target, VectorFile):
         target.close()
+    else:
+        faiss.write_index(target, str(index / "index"))
     return {"documents": documents, "empty": 0}
 
 
@@ -70,8 +70,8 @@ def empty(kind: str, dimensions: int) -> faiss.Index:
 def header(kind: str, dimensions: int) -> bytes:
     """Return what FAISS writes of an empty index: its vectors would follow.
 
-    The number of vectors stands at byte 8; the last 8 bytes are the size of the vectors, in floats (flat) or bytes
-    (float16).
+    The number of vectors stands at byte 8; the last 8 bytes are the size of the vectors, in floats (flat) or
+    bytes (float16).
     """
     import faiss
 

@@ -1,16 +1,24 @@
-"""The systems of the table: the entries of ``systems.yaml``, and models that a user names as ``kind:name``."""
+"""The systems of the table: the entries of ``systems.yaml``, and a user's models, given as ``kind:model``."""
 
 import os
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from repro.base.errors import InputError
 from repro.base.files import file_name
 
+if TYPE_CHECKING:
+    from repro.models.weights import Weights
+
 SYSTEMS_FILE = Path(__file__).parent / "systems.yaml"
+MAX_LENGTH = 512
+QUERY_MAX_LENGTH = {"splade": 256}
+"""Tokens kept of a query, where a user's model keeps fewer than of a document."""
 
 
 @dataclass(frozen=True)
@@ -25,18 +33,19 @@ class Wheel:
 
 @dataclass(frozen=True)
 class System:
-    """A retriever. See ``systems.yaml`` for what the fields mean; ``name`` is fit for file names and run tags.
+    """A retriever; ``systems.yaml`` says what the fields mean. ``name`` is fit for file names and run tags.
 
-    ``pooling`` is None for a model that a user names: then the folder's own Sentence Transformers modules decide.
+    ``pooling`` is None for a user's model: then the folder's own Sentence Transformers modules decide.
     """
 
     name: str
     kind: str
     hub: str | None = None
+    revision: str | None = None
     local: Path | None = None
     wheel: Wheel | None = None
     gated: bool = False
-    max_length: int = 512
+    max_length: int = MAX_LENGTH
     query_max_length: int = 256
     pooling: str | None = None
     normalise: bool = True
@@ -61,30 +70,73 @@ def published_sources() -> dict[str, str]:
 
 
 def find_system(name: str) -> System:
-    """Return the system called ``name``: an entry of systems.yaml, or ``splade:X`` / ``dense:X``, X a folder or Hub name.
+    """Return the system called ``name``: an entry of systems.yaml, ``splade:<model>`` or ``dense:<model>``.
 
-    InputError if it is neither.
+    ``own_system`` says what a model may be. InputError if it is neither.
     """
     if name in table_systems():
         return table_systems()[name]
     kind, separator, model = name.partition(":")
     if separator and kind in ("splade", "dense") and model:
-        local = Path(model).expanduser()
-        label = file_name(Path(os.path.abspath(local)).name if local.is_dir() else model)
-        if not label.startswith(kind) or label in table_systems():
-            label = f"{kind}.{label}"
-        lengths = {"max_length": 512, "query_max_length": 256 if kind == "splade" else 512}
-        if local.is_dir():
-            return System(label, kind, local=local, **lengths)
-        if model.startswith((".", "/", "~")) or model.count("/") != 1:
-            raise InputError(f"--system {name}: there is no such folder, and it is no Hub name (owner/model)")
-        return System(label, kind, hub=model, **lengths)
+        return own_system(kind, model, f"--system {name}")
     raise InputError(
-        f"unknown system {name!r}; choose from {', '.join(table_systems())}, or give splade:<folder or Hub name> "
-        "or dense:<folder or Hub name>"
+        f"unknown system {name!r}; choose from {', '.join(table_systems())}, or give "
+        "splade:<folder or Hub name> or dense:<folder or Hub name>"
     )
 
 
-def located(system: System, weights: object) -> System:
-    """Return the system under its final name."""
-    return system
+def own_system(kind: str, model: str, option: str) -> System:
+    """Return the system of a user's model: a folder, ``owner/model`` or ``owner/model@revision`` on the Hub.
+
+    A folder's system gets its final name from ``located``. InputError, beginning with ``option`` (what the
+    user wrote), if it is none of these.
+    """
+    query_length = QUERY_MAX_LENGTH.get(kind, MAX_LENGTH)
+    folder = os.path.expanduser(model)
+    if os.path.isdir(folder):
+        label = _label(kind, Path(os.path.abspath(folder)).name)
+        return System(label, kind, local=Path(folder), query_max_length=query_length)
+    hub, at, revision = model.partition("@")
+    if model.startswith((".", "/", "~")) or hub.count("/") != 1:
+        raise InputError(f"{option}: there is no such folder, and it is no Hub name (owner/model)")
+    _check_hub_name(hub, option)
+    if at and (not re.fullmatch(r"\w[\w./-]*", revision) or ".." in revision):
+        raise InputError(f"{option}: expected a branch, a tag or a commit behind the @, found {revision!r}")
+    label = hub.replace("/", "--") + (f"-{revision}" if at else "")
+    return System(
+        _label(kind, label), kind, hub=hub, revision=revision or None, query_max_length=query_length
+    )
+
+
+def located(system: System, weights: "Weights", work: Path) -> System:
+    """Return ``system`` under its final name, which tells a user's folder from others of the same base name.
+
+    It is the base name with the first six digits of the weights' checksum; a model directly in
+    ``<work>/trained``, where names are unique, keeps its bare name. Other systems have their final name from
+    the start.
+    """
+    if system.local is None:
+        return system
+    place = Path(os.path.abspath(system.local))
+    trained = place.parent.resolve() == (work / "trained").resolve()
+    name = place.name if trained else f"{place.name}-{weights.sha256[:6]}"
+    return replace(system, name=_label(system.kind, name))
+
+
+def _label(kind: str, name: str) -> str:
+    """Return a name for files and tags, which tells a model's kind and is no entry of the table."""
+    label = file_name(name)
+    return label if label.startswith(kind) and label not in table_systems() else f"{kind}.{label}"
+
+
+def _check_hub_name(hub: str, option: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # exported without "as"
+
+    try:
+        validate_repo_id(hub)
+    except HFValidationError:
+        raise InputError(
+            f"{option}: there is no such folder, and {hub!r} is no Hub name (letters, digits, '-', '_' and "
+            "'.' on both sides of the '/')"
+        ) from None

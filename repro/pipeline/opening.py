@@ -1,6 +1,7 @@
 """From options to a system's artifacts: the collection opened and read through once, the weights found."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.cli.options import CollectionOptions, RunsOptions, SystemOptions, WorkOptions
@@ -23,15 +24,15 @@ class Corpus:
 def open_corpus(options: CollectionOptions, work: WorkOptions) -> Corpus:
     """Open a collection and read its corpus through, if that was not done before."""
     collection = open_collection(options.collection, options.split, work.work)
-    return Corpus(collection, scan_corpus(collection, work.work))
+    return Corpus(collection, scan_corpus(collection, work.work, work.wait))
 
 
-def find_weights(system: System, download: bool = True) -> tuple[System, Weights | None]:
-    """Return a system under the name that its weights give it, and these; NoWeights if they are nowhere to be found."""
+def find_weights(system: System, work: Path, download: bool = True) -> tuple[System, Weights | None]:
+    """Return a system under the name that its weights give it in ``work``, and these; or NoWeights."""
     if not ENGINES[system.kind].encodes:
         return system, None
     weights = resolve(system, download)
-    return located(system, weights), weights
+    return located(system, weights, work), weights
 
 
 def artifacts_of(
@@ -42,8 +43,8 @@ def artifacts_of(
     runs: RunsOptions = RunsOptions(),
     download: bool = True,
 ) -> SystemArtifacts:
-    """Return the artifacts of ``system`` on an open collection; NoWeights if its model is nowhere to be found."""
-    named, weights = find_weights(system, download)
+    """Return the artifacts of ``system`` on an open collection; NoWeights if there are no weights."""
+    named, weights = find_weights(system, work.work, download)
     return SystemArtifacts(corpus.collection, corpus.summary, named, weights, work.work, runs.runs, options)
 
 

@@ -1,13 +1,17 @@
-"""Dense indexes against FAISS itself: the same files, and the same results a block at a time as in one piece."""
+"""Dense indexes against FAISS itself: the same files, and the same results in blocks as in one piece."""
+
+import shutil
 
 import faiss
 import numpy as np
 import pytest
 
-from repro.dense import searching
+from repro.base.errors import InputError
+from repro.dense import stored
 from repro.dense.indexing import build_index
 from repro.dense.searching import DenseSearcher
 from repro.formats.embeddings import write_embeddings
+from repro.formats.runs import TIES
 
 DOCUMENTS, DIMENSIONS, QUERIES = 3000, 48, 70
 
@@ -15,10 +19,10 @@ DOCUMENTS, DIMENSIONS, QUERIES = 3000, 48, 70
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dense")
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     for name, count in (("documents", DOCUMENTS), ("queries", QUERIES)):
         (folder / name).mkdir()
-        vectors = chance.standard_normal((count, DIMENSIONS)).astype(np.float32)
+        vectors = rng.standard_normal((count, DIMENSIONS)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         ids = [f"{name[0]}{i}ü" for i in range(count)]
         for number, start in enumerate(range(0, count, 1100)):
@@ -59,7 +63,7 @@ def test_file_is_what_faiss_would_write(folder, kind):
 @pytest.mark.parametrize("kind", ["flat", "float16"])
 @pytest.mark.parametrize("rows", [1, 17, 1000, 10**6])
 def test_blocks_from_the_disk_find_what_one_index_finds(folder, kind, rows, monkeypatch):
-    monkeypatch.setattr(searching, "BLOCK_BYTES", rows * 4 * DIMENSIONS)
+    monkeypatch.setattr(stored, "BLOCK_BYTES", rows * 4 * DIMENSIONS)
     queries = np.load(folder / "queries.npy")
     scores, expected = theirs(folder, kind).search(queries, 100)
     found_scores, found = DenseSearcher(built(folder, kind), 2).search(queries, 100)
@@ -81,3 +85,51 @@ def test_hnsw_finds_nearly_all_and_says_what_it_is(folder):
     _, found = DenseSearcher(index, 2).search(queries, 100)
     recall = np.mean([len(np.intersect1d(a, b)) / 100 for a, b in zip(exact, found)])
     assert recall > 0.95
+
+
+@pytest.mark.parametrize("kind", ["flat", "float16", "hnsw"])
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("rows", [1, 3, 10**6])
+def test_documents_of_equal_vectors_are_ordered_by_docid_at_the_cut_as_well(
+    tmp_path, kind, ties, rows, monkeypatch
+):
+    """200 documents of 8 different vectors, in no order of their ids; FAISS orders them by their rows."""
+    monkeypatch.setattr(stored, "BLOCK_BYTES", rows * 4 * DIMENSIONS)
+    rng = np.random.default_rng(7)
+    vectors = rng.standard_normal((8, DIMENSIONS)).astype(np.float32)
+    vectors = vectors.astype(np.float16).astype(np.float32)  # the same in all kinds
+    which = rng.integers(8, size=200)
+    docids = [f"d{number}" for number in rng.permutation(200)]
+    queries = rng.standard_normal((5, DIMENSIONS)).astype(np.float32)
+    for name, ids, part in (("documents", docids, vectors[which]), ("queries", list("abcde"), queries)):
+        (tmp_path / name).mkdir()
+        write_embeddings(tmp_path / name, 0, ids, part)
+    (tmp_path / "index").mkdir()
+    build_index(tmp_path / "documents", tmp_path / "index", kind, 2, 200)
+    searcher = DenseSearcher(tmp_path / "index", 2, ties)
+    exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    for k in (1, 10, 150):
+        found = [list(result) for _, result in searcher.search_all(tmp_path / "queries", k)]
+        for scores, result in zip(exact, found):
+            by_docid = sorted(range(200), key=docids.__getitem__, reverse=ties == "trec_eval")
+            best = [docids[row] for row in sorted(by_docid, key=lambda row: -scores[which[row]])]
+            if kind == "hnsw":  # which documents it finds is a matter of the graph, their order is not
+                best = [docid for docid in best if docid in set(result)]
+            assert result == best[:k]
+
+
+def test_an_index_of_another_number_of_documents_is_not_built(folder, tmp_path):
+    with pytest.raises(InputError, match=r"holds 3,000 of 3,001 documents; was the folder changed\?"):
+        build_index(folder / "documents", tmp_path, "flat", 1, DOCUMENTS + 1)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["flat", "float16", "hnsw"])
+@pytest.mark.parametrize("file", ["index", "docid"])
+@pytest.mark.parametrize("kept", [0, 20, 0.5, -1])
+def test_a_cut_off_index_is_refused(folder, tmp_path, kind, file, kept):
+    damaged = shutil.copytree(built(folder, kind), tmp_path / kind)
+    content = (damaged / file).read_bytes()
+    (damaged / file).write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    with pytest.raises(InputError, match=r"no FAISS index, or not whole|not as many of both"):
+        DenseSearcher(damaged, 1)

@@ -1,4 +1,4 @@
-"""Every architecture of the table, in its right shape with random weights, from the Hub's own cache layout to a table."""
+"""Every architecture of the table, in its shape, with random weights, from a Hub cache to a table."""
 
 import json
 
@@ -22,7 +22,7 @@ SHAPES = {
 
 
 def random_model(system: str):
-    """Return a randomly initialised model of the system's shape; SPLADE's output bias keeps texts from using all terms."""
+    """Return a random model of the system's shape; SPLADE's output bias keeps texts from using all terms."""
     from transformers import AutoModel, AutoModelForMaskedLM, BertConfig, DistilBertConfig
 
     kind, layers, hidden, heads = SHAPES[system]
@@ -80,7 +80,8 @@ def rows(hub, tmp_path_factory):
 def test_architecture_goes_through_to_the_table(rows, system):
     row = rows[system]
     assert row["status"] == "measured", row["reason"]
-    assert row["weights"] == f"Hub cache, {table_systems()[system].hub}@0123abcd"
+    assert row["weights"]["source"] == f"Hub cache, {table_systems()[system].hub}@0123abcd"
+    assert row["weights"]["revision"] == "0123abcd"
     published = table_systems()[system].published["readme"]["parameters"]
     assert row["parameters"] / 1e6 == pytest.approx(published, rel=0.01)  # a pooler or not
     hidden = SHAPES[system][2]
