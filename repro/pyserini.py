@@ -14,7 +14,9 @@ from repro.base.errors import InputError
 from repro.cli.guard import guarded
 from repro.lucene.java import prepare_jvm
 
-USAGE = "usage: python -m repro.pyserini MODULE [ARGUMENT ...]    (MODULE: search.lucene, index.lucene, eval.trec_eval ...)"
+USAGE = """usage: python -m repro.pyserini MODULE [ARGUMENT ...]
+
+MODULE is search.lucene, index.lucene, eval.trec_eval ..."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(
             f"Pyserini has no module {module}; try search.lucene, index.lucene, encode or eval.trec_eval"
         )
-    # Here Pyserini shares its process with torch and FAISS, whose OpenMP runtimes would refuse to meet on some systems.
+    # Pyserini shares its process with torch and FAISS, whose OpenMP runtimes refuse to meet on some systems.
     os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
     prepare_jvm()
     sys.argv = [module, *argv[1:]]

@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -31,11 +30,13 @@ import org.apache.lucene.util.BytesRef;
 /**
  * Searches an index with many queries at once, a thread a query, and returns all hits in a few arrays.
  *
- * <p>Documents of equal score are ordered by docid, at the cut, too: ascending as Anserini orders them, or descending as
- * trec_eval does. Docids are compared as the bytes of their UTF-8, as Lucene's sort by a string field compares them.
+ * <p>Documents of equal score are ordered by docid, at the cut, too: ascending as Anserini orders them, or
+ * descending as trec_eval does. Docids are compared as the bytes of their UTF-8, as Lucene's sort by a string
+ * field compares them.
  */
 public final class BatchSearcher implements AutoCloseable {
   private static final int SPARE = 64; // hits beyond k, among which the ties at the cut usually end
+  private static final int MANY = 1 << 17; // hits from which on it pays to count the matches first
 
   private final DirectoryReader reader;
   private final IndexSearcher searcher;
@@ -95,16 +96,12 @@ public final class BatchSearcher implements AutoCloseable {
     Hits hits = new Hits();
     hits.counts = new int[queries.length];
     hits.milliseconds = new double[queries.length];
-    try {
-      for (int i = 0; i < queries.length; i++) {
-        Ranking ranking = running.get(i).get();
-        hits.counts[i] = ranking.count;
-        hits.milliseconds[i] = ranking.nanoseconds / 1e6;
-        docids.write(ranking.docids);
-        scores.write(ranking.scores);
-      }
-    } catch (ExecutionException | InterruptedException error) {
-      throw error.getCause() instanceof IOException cause ? cause : new IOException(error);
+    for (int i = 0; i < queries.length; i++) {
+      Ranking ranking = Workers.result(running.get(i));
+      hits.counts[i] = ranking.count;
+      hits.milliseconds[i] = ranking.nanoseconds / 1e6;
+      docids.write(ranking.docids);
+      scores.write(ranking.scores);
     }
     hits.docids = docids.toByteArray();
     hits.scores = scores.toByteArray();
@@ -138,10 +135,14 @@ public final class BatchSearcher implements AutoCloseable {
 
   /** Return the k best, best first, and all that tie with the last of them. */
   private ScoreDoc[] bestTexts(String text, int k) throws IOException {
-    Query query = new BagOfWordsQueryGenerator().buildQuery(Constants.CONTENTS, IndexCollection.DEFAULT_ANALYZER, text);
+    Query query =
+        new BagOfWordsQueryGenerator().buildQuery(Constants.CONTENTS, IndexCollection.DEFAULT_ANALYZER, text);
     int all = Math.max(1, reader.maxDoc());
+    if (Math.min(k, all) >= MANY) { // Lucene's collector allocates all the hits that it is asked for
+      all = Math.max(1, searcher.count(query));
+    }
     k = Math.min(k, all);
-    int size = Math.min(k + SPARE, all);
+    int size = (int) Math.min((long) k + SPARE, all);
     while (true) {
       TopScoreDocCollector collector = TopScoreDocCollector.create(size, size);
       searcher.search(query, collector);
@@ -157,7 +158,7 @@ public final class BatchSearcher implements AutoCloseable {
     }
   }
 
-  /** Return each hit's docid, read in the order of documents, the only way in which doc values can be read. */
+  /** Return each hit's docid, read in the order of documents, in which alone doc values can be read. */
   private BytesRef[] docids(ScoreDoc[] hits) throws IOException {
     long[] byDocument = new long[hits.length];
     for (int i = 0; i < hits.length; i++) {

@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -25,10 +24,11 @@ import org.apache.lucene.store.FSDirectory;
 import org.apache.lucene.util.BytesRef;
 
 /**
- * Indexes Anserini's JSON impact vectors into the index that Anserini would build, field for field and posting for posting.
+ * Indexes Anserini's JSON impact vectors into the index that Anserini would build, field for field and
+ * posting for posting.
  *
- * <p>Anserini repeats a term as often as its impact says and lets Lucene count the repetitions; here the impact is handed
- * to Lucene as the term's frequency, so the cost is one token a posting.
+ * <p>Anserini repeats a term as often as its impact says and lets Lucene count the repetitions; here the
+ * impact is handed to Lucene as the term's frequency, so the cost is one token a posting.
  */
 public final class ImpactIndexer {
   private final String index;
@@ -48,7 +48,13 @@ public final class ImpactIndexer {
    * @param manifest what made the index, kept in Lucene's commit data under "manifest"
    */
   public ImpactIndexer(
-      String index, String[] shards, int threads, double bufferMegabytes, boolean storeRaw, boolean merge, String manifest) {
+      String index,
+      String[] shards,
+      int threads,
+      double bufferMegabytes,
+      boolean storeRaw,
+      boolean merge,
+      String manifest) {
     this.index = index;
     this.shards = shards;
     this.threads = threads;
@@ -68,7 +74,7 @@ public final class ImpactIndexer {
     return empty.get();
   }
 
-  /** Build the index. IOException names the shard and line of a record that cannot be read. */
+  /** Build the index. IOException names the shard and line of a record that cannot be indexed. */
   public void run() throws IOException {
     IndexWriterConfig config = new IndexWriterConfig()
         .setSimilarity(new ImpactSimilarity())
@@ -87,12 +93,12 @@ public final class ImpactIndexer {
           }));
         }
         for (Future<?> worker : workers) {
-          worker.get();
+          Workers.result(worker);
         }
-      } catch (ExecutionException | InterruptedException error) {
+      } catch (IOException | RuntimeException | Error error) {
         source.stop();
         writer.rollback();
-        throw error.getCause() instanceof IOException cause ? cause : new IOException(error.getCause());
+        throw error;
       } finally {
         pool.shutdownNow();
       }
@@ -136,6 +142,9 @@ public final class ImpactIndexer {
         } catch (VectorRecord.Malformed error) {
           String expected = "expected {\"id\": ..., \"contents\": ..., \"vector\": {term: impact}}";
           throw new IOException(block.locate(record.start()) + ": " + expected);
+        } catch (IllegalArgumentException error) {
+          String limits = "expected id and terms of at most 32,766 bytes and a sum of impacts below 2^31";
+          throw new IOException(block.locate(record.start()) + ": " + limits);
         }
       }
     }

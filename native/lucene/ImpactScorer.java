@@ -16,11 +16,13 @@ import org.apache.lucene.util.BytesRef;
 /**
  * Scores all documents that share a term with a query, exactly, and keeps the best.
  *
- * <p>Postings are added up in a window of documents small enough for the processor's cache. Learned sparse queries have many
- * terms with long lists of postings and flat impacts, of which Lucene's dynamic pruning skips too few to pay for itself.
+ * <p>Postings are added up in a window of documents small enough for the processor's cache. Learned sparse
+ * queries have many terms with long lists of postings and flat impacts, of which Lucene's dynamic pruning
+ * skips too few to pay for itself.
  *
- * <p>Sums are 32-bit integers as long as none of a query's exceeds them, else 64-bit ones, which none can exceed: a document's
- * impacts sum up to less than 2^31 (Lucene's limit of a field's length), and a query's weight is less than 2^31.
+ * <p>Sums are 32-bit integers as long as none of a query's exceeds them, else 64-bit ones, which none can
+ * exceed: a document's impacts sum up to less than 2^31 (Lucene's limit of a field's length), and a query's
+ * weight is less than 2^31.
  *
  * <p>For one thread.
  */
@@ -36,10 +38,12 @@ final class ImpactScorer {
   }
 
   /**
-   * Return the k best documents, best first, and all that tie with the last of them, for terms with their weights.
+   * Return the k best documents, best first, and all that tie with the last of them, for terms with their
+   * weights.
    *
-   * <p>A score is the exact sum as a 32-bit float. Floats of 2^24 and more skip integers; of different sums that would share
-   * a float, the smaller one gets the next smaller float, so that scores are equal where sums are, and nowhere else.
+   * <p>A score is the exact sum as a 32-bit float. Floats of 2^24 and more skip integers; of different sums
+   * that would share a float, the smaller one gets the next smaller float, so that scores are equal where
+   * sums are, and nowhere else.
    */
   ScoreDoc[] best(BytesRef[] terms, int[] weights, int k) throws IOException {
     k = Math.min(k, Math.max(1, reader.maxDoc()));
@@ -80,7 +84,8 @@ final class ImpactScorer {
   }
 
   /** Offer a segment's documents; return false, with sums of no use, as soon as one exceeds 32 bits. */
-  private boolean score(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestInts best) throws IOException {
+  private boolean score(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestInts best)
+      throws IOException {
     Lists lists = lists(leaf, terms, weights);
     int documents = lists.postings.length == 0 ? 0 : leaf.reader().maxDoc();
     for (int start = 0; start < documents; start += WINDOW) {
@@ -101,7 +106,7 @@ final class ImpactScorer {
     return true;
   }
 
-  /** Add one term's products and return all bits of all sums: a sum of 2^31 or more, or a negative one, sets a high one. */
+  /** Add one term's products and return all bits of all sums: one beyond 31 bits sets a high bit. */
   private long add(PostingsEnum postings, int weight, int start, int end) throws IOException {
     long seen = 0;
     int document = postings.docID();
@@ -114,7 +119,8 @@ final class ImpactScorer {
     return seen;
   }
 
-  private void scoreWide(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestLongs best) throws IOException {
+  private void scoreWide(LeafReaderContext leaf, BytesRef[] terms, int[] weights, BestLongs best)
+      throws IOException {
     wideSums = wideSums == null ? new long[WINDOW] : wideSums;
     Lists lists = lists(leaf, terms, weights);
     int documents = lists.postings.length == 0 ? 0 : leaf.reader().maxDoc();

@@ -26,7 +26,8 @@ import org.apache.lucene.store.FSDirectory;
 import org.apache.lucene.util.BytesRef;
 
 /**
- * Compares all that two indexes hold, document by document and posting by posting, whatever the order of documents in them.
+ * Compares all that two indexes hold, document by document and posting by posting, whatever the order of
+ * documents in them.
  */
 public final class IndexComparison {
   private static final int SHOWN = 20;
@@ -73,7 +74,8 @@ public final class IndexComparison {
     for (int rank = 0; rank < a.docids.length; rank++) {
       String docid = a.docids[rank].utf8ToString();
       same("norm of " + docid, normsA[rank], normsB[rank]);
-      same("stored fields of " + docid, stored(storedA, a.documents[rank]), stored(storedB, b.documents[rank]));
+      List<String> fields = stored(storedA, a.documents[rank]);
+      same("stored fields of " + docid, fields, stored(storedB, b.documents[rank]));
     }
   }
 

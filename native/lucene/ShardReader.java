@@ -83,7 +83,8 @@ final class ShardReader implements Closeable {
       try {
         read = stream.readNBytes(bytes, length, bytes.length - length);
       } catch (IOException error) {
-        throw new IOException(shards[shard] + ": cannot be decompressed (" + error.getMessage() + "); encode it again");
+        String reason = ": cannot be decompressed (" + error.getMessage() + "); encode it again";
+        throw new IOException(shards[shard] + reason);
       }
       length += read;
       if (length < bytes.length) { // the shard's end, with or without a newline

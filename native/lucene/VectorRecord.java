@@ -8,8 +8,8 @@ import org.apache.lucene.util.BytesRef;
 /**
  * Reads records {"id": ..., "vector": {term: impact}} from UTF-8 bytes, one after the other.
  *
- * <p>A general JSON parser makes a string of every term, which took a third of the time of indexing; here a term is the
- * bytes where they lie, and only those with an escape are decoded (by Jackson).
+ * <p>A general JSON parser makes a string of every term, which took a third of the time of indexing; here a
+ * term is the bytes where they lie, and only those with an escape are decoded (by Jackson).
  */
 final class VectorRecord {
   /** What is wrong with a record; its position is the reader's. */
@@ -172,16 +172,16 @@ final class VectorRecord {
     return true;
   }
 
-  private boolean found(char wanted) {
-    if (blank() != wanted) {
+  private boolean found(char character) {
+    if (blank() != character) {
       return false;
     }
     at++;
     return true;
   }
 
-  private void expect(char wanted) throws IOException {
-    if (!found(wanted)) {
+  private void expect(char character) throws IOException {
+    if (!found(character)) {
       throw new Malformed();
     }
   }
@@ -194,7 +194,7 @@ final class VectorRecord {
     return at < end ? bytes[at] : -1;
   }
 
-  private static boolean is(BytesRef name, String wanted) {
-    return name.length == wanted.length() && name.utf8ToString().equals(wanted);
+  private static boolean is(BytesRef name, String expected) {
+    return name.length == expected.length() && name.utf8ToString().equals(expected);
   }
 }

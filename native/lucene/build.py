@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python native/lucene/build.py
 
-Needs a JDK 21 or newer (JAVA_HOME, or javac on the PATH); users need none, since the jar comes with the package. The
-jar's manifest records the checksum of the sources, and a test compares it, so that the two cannot drift apart.
+Needs a JDK 21 or newer (JAVA_HOME, or javac on the PATH); users need none, since the jar comes with the
+package. The jar's manifest records the checksum of the sources, and a test compares it, so that the two
+cannot drift apart.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the same jar from the same sources, whenever it
 
 
 def checksum() -> str:
-    """Return the SHA-256 of all sources, in the order of their names; a manifest's line takes 40 digits of it."""
+    """Return the SHA-256 of all sources, in the order of their names; a manifest's line holds 40 digits."""
     digest = hashlib.sha256()
     for path in sorted(SOURCES.glob("*.java")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -33,7 +34,9 @@ def main() -> int:
     from repro.lucene.java import anserini_jar
 
     home = os.environ.get("JAVA_HOME")
-    javac = str(Path(home) / "bin" / "javac") if home else shutil.which("javac")
+    javac = Path(home) / "bin" / "javac" if home else shutil.which("javac")
+    if javac is None:
+        raise SystemExit("there is no javac on the PATH: install a JDK 21 or newer, and set JAVA_HOME to it")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             javac,

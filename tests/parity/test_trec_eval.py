@@ -8,7 +8,7 @@ from conftest import real_collection, succeed
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import evaluate, parse_measures
 from repro.formats.qrels import read_trec_qrels
-from repro.formats.runs import read_run
+from repro.formats.runs import read_queries
 
 MEASURES = {
     "RR@10": None,
@@ -38,33 +38,31 @@ PUBLISHED = {
 
 
 def trec_eval(qrels, run, cwd):
-    """Return trec_eval's figures by ir_measures' names: RR@10 by ``-M 10 -m recip_rank``, the others without a cut."""
+    """Return trec_eval's figures by ir_measures' names: RR with ``-M 10``, the others without a cut."""
     command = ["repro.pyserini", "eval.trec_eval", "-c"]
     cut = succeed(*command, "-M", "10", "-m", "recip_rank", qrels, run, cwd=cwd)
     full = succeed(*command, "-m", "ndcg_cut.10", "-m", "recall.10,1000", "-m", "map", qrels, run, cwd=cwd)
-    said = dict(line.split()[0::2] for line in (cut + full).splitlines() if "\tall\t" in line)
-    return {name: float(said[theirs or "recip_rank"]) for name, theirs in MEASURES.items()}
+    printed = dict(line.split()[0::2] for line in (cut + full).splitlines() if "\tall\t" in line)
+    return {name: float(printed[theirs or "recip_rank"]) for name, theirs in MEASURES.items()}
 
 
 def check(qrels_path, run_path, cwd):
-    ours = evaluate(read_trec_qrels(qrels_path), read_run(run_path), parse_measures(MEASURES)).mean
+    ours = evaluate(read_trec_qrels(qrels_path), read_queries(run_path), parse_measures(MEASURES)).mean
     theirs = trec_eval(qrels_path, run_path, cwd)
     assert {name: round(value, 4) for name, value in ours.items()} == theirs
 
 
 def test_random_runs_with_many_ties(tmp_path):
-    chance = random.Random(3)
-    docids = [f"{chance.choice('abAB')}{n}" for n in range(300)]
+    rng = random.Random(3)
+    docids = [f"{rng.choice('abAB')}{n}" for n in range(300)]
     qrels, run = tmp_path / "qrels", tmp_path / "run"
     with open(qrels, "w") as q, open(run, "w") as r:
         for query in range(30):
-            q.writelines(
-                f"q{query} 0 {docid} {chance.randint(0, 3)}\n" for docid in chance.sample(docids, 20)
-            )
+            q.writelines(f"q{query} 0 {docid} {rng.randint(0, 3)}\n" for docid in rng.sample(docids, 20))
             if query % 10 != 9:  # a tenth of the queries is not answered
                 r.writelines(
-                    f"q{query} Q0 {docid} {rank} {chance.randint(25_000, 25_030)}.{chance.randint(0, 9)} t\n"
-                    for rank, docid in enumerate(chance.sample(docids, 200), 1)
+                    f"q{query} Q0 {docid} {rank} {rng.randint(25_000, 25_030)}.{rng.randint(0, 9)} t\n"
+                    for rank, docid in enumerate(rng.sample(docids, 200), 1)
                 )
     check(qrels, run, tmp_path)
 
@@ -84,36 +82,32 @@ def test_run_written_here_has_one_figure_under_every_order(tmp_path):
     (folder / "qrels").write_text(
         "".join(f"{q} 0 {d} {g}\n" for q, js in qrels.items() for d, g in js.items())
     )
-    assert evaluate(qrels, read_run(run)).per_query == evaluate(qrels, read_run(run, by_rank=True)).per_query
+    measures = parse_measures(MEASURES)
+    by_score, by_rank = (evaluate(qrels, read_queries(run, by_rank), measures) for by_rank in (False, True))
+    assert by_score == by_rank
     check(folder / "qrels", run, folder)
 
 
 @pytest.mark.parametrize("split", PUBLISHED)
 def test_stored_runs_give_their_published_ndcg(split):
-    """By rank, since REPLLAMA's file has its scores rounded to three digits: by score even trec_eval finds .7384."""
+    """By rank, since REPLLAMA's file has scores of three digits: by score even trec_eval finds .7384."""
     folder = real_collection("msmarco-mini")
-    qrels = read_trec_qrels(folder / f"qrels-full/{split}.txt")
-    found = {
-        system: round(
-            evaluate(
-                qrels,
-                read_run(folder / f"runs/{system}_{split}.trec", by_rank=True),
-                parse_measures(["nDCG@10"]),
-            ).mean["nDCG@10"],
-            4,
-        )
-        for system in PUBLISHED[split]
-    }
+    qrels, measures = read_trec_qrels(folder / f"qrels-full/{split}.txt"), parse_measures(["nDCG@10"])
+    found = {}
+    for system in PUBLISHED[split]:
+        results = read_queries(folder / f"runs/{system}_{split}.trec", by_rank=True)
+        found[system] = round(evaluate(qrels, results, measures).mean["nDCG@10"], 4)
     assert found == PUBLISHED[split]
 
 
 def test_ms_marco_rules(tmp_path):
-    """MS MARCO's script: reciprocal rank of the first relevant of ten, by the rank column, over all judged queries."""
+    """MS MARCO's script: reciprocal rank of the first relevant of ten, by rank, over all judged queries."""
     folder = real_collection("msmarco-mini")
     qrels = read_trec_qrels(folder / "qrels-full/dl19.txt")
-    run = read_run(folder / "runs/REPLLAMA_dl19.trec", by_rank=True)
+    run = dict(read_queries(folder / "runs/REPLLAMA_dl19.trec", by_rank=True))
     total = 0.0
     for query, judgments in qrels.items():
         ranking = sorted(run.get(query, {}), key=lambda docid: run[query][docid], reverse=True)[:10]
         total += next((1 / (i + 1) for i, docid in enumerate(ranking) if judgments.get(docid, 0) > 0), 0)
-    assert evaluate(qrels, run).mean["RR@10"] == pytest.approx(total / len(qrels))
+    found = evaluate(qrels, run.items(), parse_measures(["RR@10"])).mean["RR@10"]
+    assert found == pytest.approx(total / len(qrels))

