@@ -2,7 +2,7 @@
 
 
 class InputError(Exception):
-    """A mistake in the input or the set-up, told in one sentence that names the file, line or record and the cure.
+    """A mistake in the input or the set-up, in one sentence: the file, line or record, and what to do.
 
     Every command prints it to stderr without a traceback and ends with exit code 2.
     """

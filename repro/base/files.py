@@ -6,6 +6,9 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 def canonical(value: object) -> str:
@@ -34,12 +37,20 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> dict | None:
-    """Return the JSON object in ``path``; None if there is no such file or it is no whole JSON."""
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a contiguous array as NumPy's ``save`` does, whose error for a full disk does not say so."""
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object in ``path``; None if there is no such file, or anything else in it."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
 
 
 def remove(path: Path) -> None:
@@ -61,7 +72,7 @@ def file_name(name: str) -> str:
 
 
 def flush(path: Path, below: bool = True) -> None:
-    """Have the operating system write a file, or a folder and (if ``below``) all in it, to the disk (fsync)."""
+    """Flush a file, or a folder and (if ``below``) all in it, to the disk (fsync)."""
     if path.is_dir() and below:
         for entry in sorted(path.iterdir()):
             flush(entry)

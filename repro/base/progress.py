@@ -9,19 +9,19 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def bar(total: int | None, what: str, unit: str) -> tqdm:
+def bar(total: int | None, task: str, unit: str) -> tqdm:
     """Return a tqdm bar to be used as a context manager; ``total`` counts ``unit``s, None if unknown."""
-    return tqdm(total=total, desc=what, unit=f" {unit}", file=sys.stderr, disable=not sys.stderr.isatty())
+    return tqdm(total=total, desc=task, unit=f" {unit}", file=sys.stderr, disable=not sys.stderr.isatty())
 
 
-def track(items: Iterable[T], total: int | None, what: str, unit: str) -> Iterator[T]:
+def track(items: Iterable[T], total: int | None, task: str, unit: str) -> Iterator[T]:
     """Yield ``items`` while a bar counts them."""
-    with bar(total, what, unit) as progress:
+    with bar(total, task, unit) as progress:
         for item in items:
             yield item
             progress.update()
 
 
 def note(message: str) -> None:
-    """Say one line to the user on stderr; stdout is kept for results."""
+    """Print one line for the user to stderr; stdout is kept for results."""
     print(message, file=sys.stderr, flush=True)

@@ -1,22 +1,45 @@
 """Folders in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/<split>.tsv``, or their ``.gz``."""
 
-import gzip
-import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from repro.base.errors import InputError
-from repro.collections.model import Document, Qrels, Query, check_id, clean
+from repro.base.records import numbered_lines, parse_object
+from repro.collections.model import (
+    Document,
+    Judgment,
+    Qrels,
+    Query,
+    State,
+    check_id,
+    clean,
+    collect_judgments,
+)
+
+DEEP_LEARNING_SPLIT = re.compile(r"(^|\W)dl-?(20)?(19|2[0-3])\b")
+DEEP_LEARNING = ["nDCG@10", "RR(rel=2)", "AP(rel=2)"]
+"""What the passage tasks of TREC's Deep Learning tracks measure: binary measures count grades from 2 up."""
+HEADERS = ("query-id", "query_id", "qid")
 
 
 @dataclass(frozen=True)
 class BeirFolder:
-    """One split of a folder in BEIR's layout."""
+    """One split of a folder in BEIR's layout; InputError for a split that is no name of a file in qrels/."""
 
     folder: Path
     split: str
     local = True
+
+    def __post_init__(self) -> None:
+        parts = self.split.split("/")
+        if not all(parts) or {".", ".."} & set(parts) or "\0" in self.split:
+            raise InputError(
+                f"--split {self.split}: expected the name of a file in {self.folder / 'qrels'} without its "
+                ".tsv, as test or dev/small"
+            )
 
     def documents(self) -> Iterator[Document]:
         """Stream ``corpus.jsonl``; InputError names the file and line of a bad record."""
@@ -39,77 +62,75 @@ class BeirFolder:
 
     def qrels(self) -> Qrels:
         """Read ``qrels/<split>.tsv``: a header, then query id, document id and grade, tab-separated."""
-        path = self._find(f"qrels/{self.split}.tsv")
-        qrels: Qrels = {}
-        for number, line in _lines(path):
-            fields = line.split("\t") if "\t" in line else line.split()
-            if not line.strip() or (
-                number == 1 and fields[0].strip().lower() in ("query-id", "query_id", "qid")
-            ):
-                continue
-            try:
-                query, document, grade = (field.strip() for field in fields)
-                qrels.setdefault(query, {})[document] = int(grade)
-            except ValueError:
-                raise InputError(
-                    f"{path}, line {number}: expected query id, document id and an integer grade, "
-                    f"separated by tabs, and found {line.strip()!r}"
-                ) from None
+        path = self.qrels_file()
+        qrels = collect_judgments(_judgments(path))
         if not qrels:
             raise InputError(
                 f"{path}: no judgment in it; expected a header and lines of query id, document id, grade"
             )
         return qrels
 
-    def state(self) -> dict:
-        """Size and time of the corpus file."""
+    def qrels_file(self) -> Path:
+        """Return the split's file; InputError, which names those there are, if it is not there."""
+        return self._find(f"qrels/{self.split}.tsv")
+
+    def state(self) -> State:
+        """Return the size and time of the corpus file."""
         path = self._find("corpus.jsonl")
         status = path.stat()
         return {"file": str(path.resolve()), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+    def official_measures(self) -> list[str]:
+        """Return nothing, unless the split names a Deep Learning track: ``dl19``, ``trec-dl-2020``."""
+        return DEEP_LEARNING if DEEP_LEARNING_SPLIT.search(self.split) else []
 
     def _find(self, name: str) -> Path:
         for path in (self.folder / name, self.folder / f"{name}.gz"):
             if path.is_file():
                 return path
-        message = f"{self.folder / name} (or {name}.gz) is missing; a BEIR folder has corpus.jsonl, queries.jsonl and qrels/"
-        splits = sorted(
-            {p.name.removesuffix(".gz").removesuffix(".tsv") for p in self.folder.glob("qrels/*.tsv*")}
+        message = (
+            f"{self.folder / name} (or {name}.gz) is missing; "
+            "a BEIR folder has corpus.jsonl, queries.jsonl and qrels/"
         )
+        files = (self.folder / "qrels").rglob("*.tsv*")
+        splits = {p.relative_to(self.folder / "qrels").as_posix().partition(".tsv")[0] for p in files}
         if name.startswith("qrels/") and splits:
-            message = f"{self.folder} has no split {self.split!r}; choose --split from: {', '.join(splits)}"
+            message = (
+                f"{self.folder} has no split {self.split!r}; choose --split from: {', '.join(sorted(splits))}"
+            )
         raise InputError(message)
 
-    def _records(self, part: str) -> Iterator[tuple[str, str, dict]]:
+    def _records(self, part: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Yield where a record stands, its id and the record."""
         path = self._find(f"{part}.jsonl")
-        for number, line in _lines(path):
+        for number, line in numbered_lines(path):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{where}: not JSON ({error.msg}); expected one object a line") from None
-            if not isinstance(record, dict):
-                raise InputError(f"{where}: expected a JSON object and found {line.strip()[:40]!r}")
+            record = parse_object(line, where)
             identifier = record.get("_id")
-            if isinstance(identifier, int):
+            if isinstance(identifier, int) and not isinstance(identifier, bool):
                 identifier = str(identifier)
             if not isinstance(identifier, str):
                 raise InputError(f'{where}: no "_id"; every record needs one, a string')
             yield where, check_id(identifier, where), record
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file, gzipped or not, numbered from 1."""
-    number = 0
-    with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
+def _judgments(path: Path) -> Iterator[Judgment]:
+    header_possible = True
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        fields = [field.strip() for field in (line.split("\t") if "\t" in line else line.split())]
+        if header_possible and fields[0].lower() in HEADERS:
+            header_possible = False
+            continue
+        header_possible = False
         try:
-            for number, line in enumerate(file, 1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise InputError(f"{path}, line {number}: not UTF-8; convert the file to UTF-8") from None
-        except (EOFError, gzip.BadGzipFile):
+            query, document, grade = fields
+            yield Judgment(f"{path}, line {number}", query, document, int(grade))
+        except ValueError:
             raise InputError(
-                f"{path}, after line {number}: the gzip file is cut off or damaged; fetch it again"
+                f"{path}, line {number}: expected query id, document id and an integer grade, "
+                f"separated by tabs, and found {line.strip()[:80]!r}"
             ) from None

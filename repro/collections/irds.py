@@ -3,18 +3,29 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import ir_datasets
 
 from repro.base.errors import InputError
-from repro.collections.model import Document, Qrels, Query, check_id, clean
+from repro.collections.model import (
+    Document,
+    Judgment,
+    Qrels,
+    Query,
+    State,
+    check_id,
+    clean,
+    collect_judgments,
+)
 
 
 @dataclass(frozen=True)
 class IrDataset:
     """The documents, queries and qrels of one ir_datasets id.
 
-    ir_datasets repairs MS MARCO's doubly encoded characters (``fix_this``); the text recorded here is the repaired one.
+    ir_datasets repairs MS MARCO's doubly encoded characters (``fix_this``); the text read here is the
+    repaired one. InputError if it knows no such id, or cannot fetch or read a part.
     """
 
     id: str
@@ -36,11 +47,12 @@ class IrDataset:
 
     @property
     def corpus_id(self) -> str:
-        """The id whose documents this one shares, e.g. ``msmarco-passage`` of ``msmarco-passage/dev/small``."""
+        """The id whose documents this one shares: ``msmarco-passage`` of ``msmarco-passage/dev/small``."""
+        self._require("docs")
         return ir_datasets.docs_parent_id(self.id)
 
     def documents(self) -> Iterator[Document]:
-        """Stream the documents: title, a blank and text where they have those fields, else ir_datasets' default text."""
+        """Stream the documents: title, a blank and text if they have these fields, else the default text."""
         for record in self._part("docs"):
             text = getattr(record, "text", None)
             if isinstance(text, str):
@@ -56,23 +68,34 @@ class IrDataset:
 
     def qrels(self) -> Qrels:
         """Read the judgments."""
-        qrels: Qrels = {}
-        for record in self._part("qrels"):
-            qrels.setdefault(record.query_id, {})[record.doc_id] = int(record.relevance)
-        return qrels
+        where = f"--collection {self.id}"
+        return collect_judgments(
+            Judgment(where, record.query_id, record.doc_id, int(record.relevance))
+            for record in self._part("qrels")
+        )
 
-    def state(self) -> dict:
-        """The corpus id and the version of ir_datasets, which fixes the source and its checksums."""
+    def state(self) -> State:
+        """Return the corpus id and the version of ir_datasets, which fixes the source and its checksums."""
         return {"ir_datasets": ir_datasets.__version__, "corpus": self.corpus_id}
 
-    def _part(self, part: str) -> Iterator:
+    def official_measures(self) -> list[str]:
+        """Return the measures in ir_datasets' documentation of this id, if it has one."""
+        documentation = getattr(self.dataset, "documentation", None)
+        return list((documentation() or {}).get("official_measures", [])) if documentation else []
+
+    def _require(self, part: str) -> None:
         if not getattr(self.dataset, f"has_{part}")():
             raise InputError(
                 f"--collection {self.id}: this ir_datasets id has no {part}; choose one that has"
             )
+
+    def _part(self, part: str) -> Iterator[Any]:
+        """Yield the records of a part. What fails in fetching and reading it depends on the data set."""
+        self._require(part)
         try:
             yield from getattr(self.dataset, f"{part}_iter")()
-        except OSError as error:
+        except Exception as error:  # of networks, checksums, packages that are not installed, parsers
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
-                f"--collection {self.id}: ir_datasets cannot fetch its {part} ({error})"
+                f"--collection {self.id}: ir_datasets cannot fetch or read its {part} ({reason[:300]})"
             ) from error

@@ -1,25 +1,27 @@
 """One pass over a corpus before any long work: every record read, ids unique, counts, a content checksum.
 
-The result is kept in ``<work>/collections/<corpus>/`` and reused as long as the source's state stays the same. Ids are
-kept as 64-bit hashes, 8 bytes a document (71 MB for MS MARCO's 8.84 million).
+The result is kept in ``<work>/collections/<corpus>/`` and reused as long as the source's state stays the
+same. Ids are kept as 64-bit hashes, 8 bytes a document (71 MB for MS MARCO's 8.84 million).
 """
 
 import array
 import hashlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from repro.base.errors import InputError
-from repro.base.files import read_json, write_json
+from repro.base.files import read_json, write_array, write_json
+from repro.base.locks import locked
 from repro.base.progress import note, track
 from repro.collections.model import Collection, Qrels
 
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What a scan found. ``sha256`` is over every id and text, in order; ``empty`` documents have no text at all."""
+    """What a scan found. ``sha256`` is over every id and text, in order; ``empty`` documents have no text."""
 
     documents: int
     empty: int
@@ -27,22 +29,34 @@ class CorpusSummary:
 
 
 def known_summary(collection: Collection, work: Path) -> CorpusSummary | None:
-    """Return the summary of a corpus that was read through before and has not changed since; None else."""
-    folder = work / "collections" / collection.corpus
+    """Return the summary of a corpus that was read through before and has not changed; None else."""
+    folder = _folder(collection, work)
     known = read_json(folder / "summary.json")
-    if known is None or known["state"] != collection.source.state() or not (folder / "ids.npy").exists():
+    if known is None or known.get("state") != collection.source.state():
         return None
-    return CorpusSummary(**known["summary"])
+    try:
+        summary = CorpusSummary(**known["summary"])
+        ids = _load_ids(folder)
+    except (KeyError, TypeError, ValueError, EOFError, OSError):  # not written here, or damaged
+        return None
+    return summary if ids.shape == (summary.documents,) and ids.dtype == np.uint64 else None
 
 
-def scan_corpus(collection: Collection, work: Path) -> CorpusSummary:
-    """Return the summary of the collection's corpus, from a new pass only if the source changed since the last one.
+def scan_corpus(collection: Collection, work: Path, wait: bool = True) -> CorpusSummary:
+    """Return the summary of the corpus, from a new pass only if the source changed since the last one.
 
-    Raises InputError for a bad record, an id that occurs twice, or a corpus without documents.
+    One process reads a corpus at a time; without ``wait``, InputError if another one does. InputError for a
+    bad record, an id that occurs twice, or a corpus without documents.
     """
     if (known := known_summary(collection, work)) is not None:
         return known
-    folder, state = work / "collections" / collection.corpus, collection.source.state()
+    folder = _folder(collection, work)
+    with locked(folder.with_name(f"{folder.name}.lock"), wait=wait):
+        return known_summary(collection, work) or _scan(collection, folder)
+
+
+def _scan(collection: Collection, folder: Path) -> CorpusSummary:
+    state = collection.source.state()
     digest, hashes, empty = hashlib.sha256(), array.array("Q"), 0
     for document in track(collection.documents(), None, f"reading {collection.corpus}", "documents"):
         digest.update(f"{document.id}\0{document.text}\n".encode())
@@ -54,7 +68,9 @@ def scan_corpus(collection: Collection, work: Path) -> CorpusSummary:
     _refuse_duplicates(collection, set(ids[1:][ids[1:] == ids[:-1]].tolist()))
     summary = CorpusSummary(len(ids), empty, digest.hexdigest())
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "ids.npy", ids)
+    (folder / "summary.json").unlink(missing_ok=True)  # killed from here on, nothing vouches for the ids
+    write_array(folder / "ids.npy.tmp", ids)
+    os.replace(folder / "ids.npy.tmp", folder / "ids.npy")
     write_json(folder / "summary.json", {"state": state, "summary": asdict(summary)})
     if empty:
         note(f"{collection.corpus}: {empty:,} of {len(ids):,} documents have no text")
@@ -62,13 +78,13 @@ def scan_corpus(collection: Collection, work: Path) -> CorpusSummary:
 
 
 def warn_of_unknown(collection: Collection, qrels: Qrels, work: Path) -> tuple[int, int]:
-    """Count, and warn of, judged documents missing in the corpus and judged queries missing among the queries."""
-    ids = np.load(work / "collections" / collection.corpus / "ids.npy", mmap_mode="r")
+    """Count, and warn of, judged documents not in the corpus and judged queries that have no text."""
+    ids = _load_ids(_folder(collection, work))
     judged = {document for judgments in qrels.values() for document in judgments}
     hashes = np.array([_hash(document) for document in judged], dtype=np.uint64)
     position = np.minimum(np.searchsorted(ids, hashes), len(ids) - 1)
     documents = int((ids[position] != hashes).sum())
-    queries = len(qrels.keys() - {query.id for query in collection.source.queries()})
+    queries = len(qrels.keys() - {query.id for query in collection.queries()})
     if documents:
         note(f"warning: {collection.name}'s qrels name {documents:,} documents that are not in the corpus")
     if queries:
@@ -76,6 +92,15 @@ def warn_of_unknown(collection: Collection, qrels: Qrels, work: Path) -> tuple[i
             f"warning: {collection.name}'s qrels name {queries:,} queries that have no text; each counts as 0"
         )
     return documents, queries
+
+
+def _folder(collection: Collection, work: Path) -> Path:
+    return work / "collections" / collection.corpus
+
+
+def _load_ids(folder: Path) -> np.ndarray:
+    """Return the sorted hashes of all ids, mapped from the disk."""
+    return np.load(folder / "ids.npy", mmap_mode="r")
 
 
 def _hash(identifier: str) -> int:

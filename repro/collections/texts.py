@@ -1,4 +1,4 @@
-"""The texts of a corpus on disk, found by document id: for work that needs most of a large corpus in no order."""
+"""The texts of a corpus on disk, found by document id: for work that needs most of them in any order."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +15,14 @@ CHUNK = 100_000
 class TextStore(Mapping[str, str]):
     """Document id -> text, the texts in the file ``path``; memory is the ids' bytes and 16 bytes a document.
 
-    Made by writing ``documents`` through once; the file goes with ``close``, or at the end of a ``with`` block.
+    Made by writing ``documents`` once; the file goes with ``close``, or at the end of a ``with`` block.
     """
 
     def __init__(self, path: Path, documents: Iterable[Document]) -> None:
-        ids, ends, chunk, end = [], [np.zeros(1, np.int64)], [], 0
+        ids: list[np.ndarray] = []
+        ends = [np.zeros(1, np.int64)]
+        chunk: list[tuple[bytes, int]] = []
+        end = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         with open(path, "wb") as file:
@@ -29,9 +32,9 @@ class TextStore(Mapping[str, str]):
                 if len(chunk) == CHUNK:
                     _flush(chunk, ids, ends)
         _flush(chunk, ids, ends)
-        ids, self.ends = np.concatenate(ids), np.concatenate(ends)
-        self.order = np.argsort(ids, kind="stable")
-        self.ids = ids[self.order]
+        unsorted, self.ends = np.concatenate(ids), np.concatenate(ends)
+        self.order = np.argsort(unsorted, kind="stable")
+        self.ids = unsorted[self.order]
         self.file = os.open(path, os.O_RDONLY)
 
     def __getitem__(self, docid: str) -> str:
@@ -41,7 +44,7 @@ class TextStore(Mapping[str, str]):
 
     def __contains__(self, docid: object) -> bool:
         try:
-            return self._place(docid) >= 0
+            return isinstance(docid, str) and self._place(docid) >= 0
         except KeyError:
             return False
 
@@ -63,9 +66,9 @@ class TextStore(Mapping[str, str]):
         self.path.unlink()
 
     def _place(self, docid: str) -> int:
-        wanted = docid.encode()
-        found = int(np.searchsorted(self.ids, wanted))
-        if found == len(self.ids) or self.ids[found] != wanted:
+        key = docid.encode()
+        found = int(np.searchsorted(self.ids, key))
+        if found == len(self.ids) or self.ids[found] != key:
             raise KeyError(docid)
         return int(self.order[found])
 

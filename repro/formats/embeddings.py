@@ -1,11 +1,17 @@
-"""Shards of embeddings, as ``python -m repro.encode`` writes them: ``part-00000.npy`` with its ``part-00000.ids``."""
+"""Shards of embeddings, as ``python -m repro.encode`` writes them: ``part-00000.npy``, ``part-00000.ids``."""
 
+import tokenize
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from repro.base.errors import InputError
+from repro.base.files import write_array
+
+DAMAGED = (OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)
+"""What NumPy raises for files that are no arrays; it reads their headers as Python."""
 
 
 def shard_files(folder: Path, number: int) -> list[Path]:
@@ -16,15 +22,15 @@ def shard_files(folder: Path, number: int) -> list[Path]:
 def write_embeddings(folder: Path, number: int, ids: list[str], vectors: np.ndarray) -> None:
     """Write one shard of embeddings (float32, texts x dimensions) with the ids of its rows."""
     vectors_file, ids_file = shard_files(folder, number)
-    ids_file.write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
-    np.save(vectors_file, vectors.astype(np.float32, copy=False))
+    ids_file.write_text("".join(f"{i}\n" for i in ids), encoding="utf-8", newline="\n")
+    write_array(vectors_file, np.ascontiguousarray(vectors, np.float32))
 
 
 def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yield (ids, vectors) of each shard, the vectors mapped from the disk.
 
-    InputError if there is none, if a file is missing, cut off or no embeddings, if a shard has not one id for each
-    vector, or if the shards' dimensions differ.
+    InputError if there is none, if a file is missing, cut off or no embeddings, if a shard has not one id for
+    each vector, or if the shards' dimensions differ.
     """
     shards = sorted(folder.glob("part-*.npy"))
     if not shards:
@@ -34,14 +40,14 @@ def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
         ids, vectors = _read_ids(path.with_suffix(".ids")), _map_vectors(path)
         if len(ids) != len(vectors):
             raise InputError(
-                f"{path} holds {len(vectors):,} vectors, but {path.with_suffix('.ids').name} beside it {len(ids):,} "
-                "ids; encode it again with python -m repro.encode --force"
+                f"{path} holds {len(vectors):,} vectors, but {path.with_suffix('.ids').name} beside it "
+                f"{len(ids):,} ids; encode it again with python -m repro.encode --force"
             )
         dimensions = dimensions or vectors.shape[1]
         if vectors.shape[1] != dimensions:
             raise InputError(
-                f"{path}: vectors of {vectors.shape[1]} dimensions, and {shards[0].name} beside it has {dimensions}; "
-                "encode the folder again with python -m repro.encode --force"
+                f"{path}: vectors of {vectors.shape[1]} dimensions, and {shards[0].name} beside it has "
+                f"{dimensions}; encode the folder again with python -m repro.encode --force"
             )
         yield ids, vectors
 
@@ -50,10 +56,10 @@ def _read_ids(path: Path) -> list[str]:
     try:
         *ids, rest = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise InputError(
-            f"{path} cannot be read ({what}); expected the ids of {path.stem}.npy, a line an id: encode it again "
-            "with python -m repro.encode --force"
+            f"{path} cannot be read ({reason}); expected the ids of {path.stem}.npy, a line an id: encode it "
+            "again with python -m repro.encode --force"
         ) from None
     if rest:
         raise InputError(
@@ -65,11 +71,11 @@ def _read_ids(path: Path) -> list[str]:
 def _map_vectors(path: Path) -> np.ndarray:
     try:
         vectors = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):  # EOFError: an empty file
+    except DAMAGED:
         vectors = None
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype != np.float32:
         raise InputError(
-            f"{path} is cut off or no shard of embeddings (float32, documents x dimensions); encode it again with "
-            "python -m repro.encode --force"
+            f"{path} is cut off or no shard of embeddings (float32, documents x dimensions); encode it again "
+            "with python -m repro.encode --force"
         )
     return vectors

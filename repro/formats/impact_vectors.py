@@ -4,6 +4,7 @@ A line is ``{"id": "...", "contents": "...", "vector": {"term": impact}}``, impa
 """
 
 import gzip
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.base.errors import InputError
+from repro.base.records import numbered_lines, parse_object
 
 SHARD_DOCUMENTS = 100_000
 
@@ -24,16 +26,20 @@ class ImpactVector(NamedTuple):
 
 
 def strongest(vector: dict[str, int], terms: int | None) -> dict[str, int]:
-    """Return a vector's ``terms`` greatest impacts, of equal ones the first in alphabetical order; None keeps all."""
+    """Return the ``terms`` greatest impacts, equal ones in alphabetical order; None keeps all."""
     if terms is None or len(vector) <= terms:
         return vector
     return dict(sorted(vector.items(), key=lambda item: (-item[1], item[0]))[:terms])
 
 
 def write_shard(path: Path, vectors: Iterable[ImpactVector]) -> None:
-    """Write one gzip shard under a temporary name and rename it when whole."""
+    """Write a gzip shard under a temporary name and rename it when whole; equal vectors give equal bytes."""
     temporary = path.with_name(path.name + ".tmp")
-    with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1, newline="\n") as file:
+    with (
+        open(temporary, "wb") as raw,
+        gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,  # no name and no time in it
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
+    ):
         for vector in vectors:
             file.write(json.dumps(vector._asdict(), ensure_ascii=False, separators=(",", ":")) + "\n")
     os.replace(temporary, path)
@@ -50,19 +56,22 @@ def shard_paths(folder: Path) -> list[Path]:
 
 
 def read_vectors(folder: Path) -> Iterator[ImpactVector]:
-    """Stream all vectors of a folder; InputError if it holds none, or a line is not in Anserini's form."""
+    """Stream all vectors of a folder; InputError if it holds none, or a line not in Anserini's form."""
     shards = shard_paths(folder)
     if not shards:
         raise InputError(
             f"{folder} holds no impact vectors (part-*.jsonl.gz); make them with python -m repro.encode"
         )
     for path in shards:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    record = json.loads(line)
-                    yield ImpactVector(record["id"], record.get("contents", ""), record["vector"])
-                except (json.JSONDecodeError, KeyError, TypeError):
-                    raise InputError(
-                        f'{path}, line {number}: expected {{"id": ..., "contents": ..., "vector": {{term: impact}}}}'
-                    ) from None
+        for number, line in numbered_lines(path):
+            yield _vector(line, f"{path}, line {number}")
+
+
+def _vector(line: str, where: str) -> ImpactVector:
+    record = parse_object(line, where)
+    identifier, contents, vector = record.get("id"), record.get("contents", ""), record.get("vector")
+    if not isinstance(identifier, str) or not isinstance(contents, str) or not isinstance(vector, dict):
+        raise InputError(f'{where}: expected {{"id": ..., "contents": ..., "vector": {{term: impact}}}}')
+    if not set(map(type, vector.values())) <= {int} or min(vector.values(), default=1) < 1:
+        raise InputError(f"{where}: expected impacts that are integers from 1 up")
+    return ImpactVector(identifier, contents, vector)

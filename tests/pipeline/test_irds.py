@@ -9,7 +9,7 @@ REGISTER = """
 import ir_datasets
 from ir_datasets.datasets.base import Dataset
 from ir_datasets.formats import GenericDoc, GenericQuery, TrecQrel, TrecQrels, TsvDocs, TsvQueries
-from ir_datasets.util import LocalDownload
+from ir_datasets.util import Cache, Download, LocalDownload, RequestsDownload
 from pathlib import Path
 
 folder = Path({folder!r})
@@ -19,6 +19,21 @@ qrels = TrecQrels(LocalDownload(folder / "qrels.txt"), {{1: "relevant"}})
 ir_datasets.registry.register("tiny-passage", Dataset(docs))
 ir_datasets.registry.register("tiny-passage/dev", Dataset(docs, queries, qrels))
 ir_datasets.registry.register("tiny-passage/dev/small", Dataset(docs, queries, qrels))
+
+
+class Warc(TsvDocs):
+    def docs_iter(self):
+        return ir_datasets.lazy_libs.warc()
+
+
+unreachable = RequestsDownload("http://127.0.0.1:9/docs.tsv", tries=1)
+changed = Cache(Download([LocalDownload(folder / "docs.tsv")], expected_md5="0" * 32), folder / "cached")
+for name, failing in (
+    ("unreachable", TsvDocs(Cache(Download([unreachable]), folder / "none"), namespace="x")),
+    ("changed", TsvDocs(changed, namespace="x")),
+    ("package", Warc(LocalDownload(folder / "docs.tsv"), namespace="x")),
+):
+    ir_datasets.registry.register("failing-" + name, Dataset(failing, queries, qrels))
 """
 
 
@@ -41,7 +56,7 @@ def test_id_goes_to_the_table_and_the_corpus_is_shared(registered):
     first = run(*command, "tiny-passage/dev", cwd=folder, **environment)
     assert first.returncode == 0, first.stderr
     rows = json.loads((folder / "tables/tiny-passage-dev.json").read_text())["rows"]
-    assert [row["rr_10"] for row in rows] == [1.0, 1.0] and rows[0]["queries"] == 2
+    assert [row["figures"]["RR@10"] for row in rows] == [1.0, 1.0] and rows[0]["queries"] == 2
     second = run(*command, "tiny-passage/dev/small", "--dry-run", cwd=folder, **environment)
     assert [line.split()[2] for line in second.stdout.splitlines()] == [
         *("repro.search", "repro.encode", "repro.search")  # the corpus is not encoded or indexed again
@@ -56,3 +71,27 @@ def test_id_without_queries_or_with_a_split_is_refused(registered):
     assert "names its own split" in refused(
         *stage, "tiny-passage/dev", "--split", "x", cwd=folder, **environment
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("unreachable", "Connection refused"),
+        ("changed", "Expected md5 hash to be 0000"),
+        ("package", "This dataset requires warc. Run 'pip install"),
+    ],
+)
+def test_what_ir_datasets_cannot_fetch_or_read_is_told_in_a_sentence(registered, name, reason):
+    folder, environment = registered
+    error = refused(
+        *("repro.table", "--systems", "bm25", "--collection", f"failing-{name}"), cwd=folder, **environment
+    )
+    assert error.startswith(
+        f"error: --collection failing-{name}: ir_datasets cannot fetch or read its docs ("
+    )
+    assert reason in error
+
+
+def test_id_that_has_no_documents_is_refused(tmp_path):
+    error = refused("repro.table", "--collection", "beir", cwd=tmp_path)
+    assert error == "error: --collection beir: this ir_datasets id has no docs; choose one that has"

@@ -16,8 +16,8 @@ def test_bar_on_a_terminal():
     termios.tcsetwinsize(slave, (24, 120))
     subprocess.run([sys.executable, "-c", CODE], stderr=slave, cwd=REPOSITORY, check=True)
     os.close(slave)
-    said = os.read(master, 65536).decode()
-    assert "encoding: 100%" in said and "3/3" in said and "documents/s" in said
+    output = os.read(master, 65536).decode()
+    assert "encoding: 100%" in output and "3/3" in output and "documents/s" in output
 
 
 def test_nothing_when_stderr_is_no_terminal():

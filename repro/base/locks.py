@@ -1,11 +1,13 @@
 """Locks between processes: many may read an artifact at a time, one may make it.
 
-A lock is ``flock`` on a file beside the artifact, so that it goes with the process that holds it, however that dies. The
-file tells who holds it. It is removed by its last holder; whoever opened a file that was removed meanwhile begins again.
+A lock is ``flock`` on a file beside the artifact, so that it goes with the process that holds it,
+however that dies. The file tells who holds it. It is removed by its last holder; whoever opened a file that
+was removed meanwhile begins again.
 """
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import os
@@ -20,7 +22,10 @@ from repro.base.progress import note
 
 @contextlib.contextmanager
 def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file ``path``, ``shared`` with other readers or alone; if it is taken, wait, else InputError."""
+    """Hold the lock file ``path``, ``shared`` with other readers or alone; if it is taken, wait.
+
+    Without ``wait``, InputError if it is taken; InputError on a file system that keeps no locks.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _acquire(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     try:
@@ -33,25 +38,41 @@ def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None
 
 
 def _acquire(path: Path, kind: int, wait: bool) -> int:
-    told = False
+    announced = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _describe(path)
-            if not wait:
-                os.close(descriptor)
-                raise InputError(
-                    f"{path.with_suffix('')} is in use by {holder}; wait for it, or leave --no-wait out"
-                ) from None
-            if not told:
-                note(f"{path.with_suffix('').name}: waiting for {holder}")
-                told = True
-            fcntl.flock(descriptor, kind)
+            if not _try(path, descriptor, kind):
+                holder = _describe(path)
+                if not wait:
+                    raise InputError(
+                        f"{path.with_suffix('')} is in use by {holder}; wait for it, or leave --no-wait out"
+                    )
+                if not announced:
+                    note(f"{path.with_suffix('').name}: waiting for {holder}")
+                    announced = True
+                fcntl.flock(descriptor, kind)
+        except BaseException:
+            os.close(descriptor)
+            raise
         if _is(path, descriptor):
             return descriptor
         os.close(descriptor)  # its last holder removed it
+
+
+def _try(path: Path, descriptor: int, kind: int) -> bool:
+    """Take the lock if it is free; tell whether it was."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        raise InputError(
+            f"{path.parent} is on a file system that keeps no locks; put --work and --runs on one that does"
+        ) from error
+    return True
 
 
 def _release(path: Path, descriptor: int) -> None:
@@ -83,8 +104,7 @@ def _describe(path: Path) -> str:
     """Say who holds a lock file."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
-        return (
-            f"process {holder['process']} on {holder['host']} ({holder['command']}), since {holder['since']}"
-        )
+        place, since = f"process {holder['process']} on {holder['host']}", holder["since"]
+        return f"{place} ({holder['command']}), since {since}"
     except (OSError, ValueError, KeyError, TypeError):  # readers leave no name
         return "another process"
