@@ -1,191 +1,247 @@
 """Run contestants in turn, A B C A B C ..., each in a process that stays, and take medians.
 
-Interleaving spreads the machine's drift over all of them; a process each keeps their libraries, threads and peak memory
-apart. Where two do not fit into memory together, each is started for its turn, does the work once to warm up, and ends. A contestant is a function in a module of this package, named ``module:function``; called with its settings, it
-loads what it needs and returns a function that does the work once and returns the number of items done, alone or with
-further figures ({column: number}) of that turn; a figure named "seconds" is the time that counts.
+Interleaving spreads the machine's drift over all of them; a process each (``worker``) keeps their libraries,
+threads and peak memory apart. Where two do not fit into memory together, each is started for its turn, does
+the work once to warm up, and ends. One that dies leaves the contest, with what it wrote last; the others go
+on, unless it is ours.
 """
 
-import importlib
 import json
 import os
 import platform
-import resource
+import signal
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from repro.artifacts.provenance import provenance
-from repro.base.progress import track
+from repro.base.errors import InputError
+from repro.base.progress import note, track
+from repro.benchmarks.worker import Turn
+
+LINES = 3
+"""Of what a dead contestant wrote to stderr, so many last lines are told."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Who does the work, with what settings. ``rival``: a peer whose result is the same, so that it
-    counts for the ratio."""
+    """Who does the work, with what settings. ``function`` is MODULE:FUNCTION, see ``worker``.
+
+    ``rival``: a peer whose result is the same, so that it counts for the ratio.
+    """
 
     name: str
     function: str
-    settings: dict
+    settings: dict[str, Any]
     ours: bool = False
     rival: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def run(contestants: list[Contestant], rounds: int, threads: int, alone: bool = False) -> list[dict]:
-    """Return each contestant's name, settings, rates (items a second, a round each), median rate and peak memory (MB),
-    and the last turn's further figures.
+@dataclass(frozen=True)
+class Result:
+    """A contestant's turns, or why it has none that count."""
 
-    One that cannot start, since its library is not installed, say, has ``error`` instead. ``alone``: a process a turn.
+    contestant: Contestant
+    turns: tuple[Turn, ...]
+    error: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Items a second: the median over the turns."""
+        return statistics.median(turn.rate for turn in self.turns)
+
+    def record(self) -> dict[str, Any]:
+        """Return what --json writes: rates a turn and their median, peak memory (MB), the last turn's
+        figures.
+        """
+        record = {"name": self.contestant.name, "settings": self.contestant.settings}
+        if self.error:
+            return {**record, "error": self.error}
+        last = self.turns[-1]
+        return {
+            **record,
+            "rate": round(self.rate, 2),
+            "rates": [round(turn.rate, 2) for turn in self.turns],
+            "peak_memory_mb": last.peak_memory_mb,
+            **({"figures": last.figures} if last.figures else {}),
+        }
+
+
+class Died(Exception):
+    """A contestant's process has ended before its time; the message says how, when, and what it wrote
+    last.
     """
+
+
+class Worker:
+    """A contestant's process, which loads at once; a context manager."""
+
+    def __init__(self, contestant: Contestant, threads: int) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by __exit__)
+        settings = json.dumps(contestant.settings)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "repro.benchmarks.worker", contestant.function, settings],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), **contestant.environment},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.process.kill()
+        self.process.communicate()  # its stdin ends, and so does it
+        self.errors.close()
+
+    def await_ready(self) -> None:
+        """Wait until it has loaded; Died if it does not."""
+        self._reply("while loading")
+
+    def take_turn(self, when: str) -> Turn:
+        """Have it do its work once; Died if it does not, told with ``when``."""
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise Died(self._ending(when)) from None
+        return Turn(**self._reply(when))
+
+    def _reply(self, when: str) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line.endswith("\n"):
+            raise Died(self._ending(when))
+        return json.loads(line)
+
+    def _ending(self, when: str) -> str:
+        code = self.process.wait()
+        ending = f"ended with exit code {code}"
+        if code < 0:
+            guess = "; out of memory?" if code == -signal.SIGKILL else ""
+            ending = f"was killed by signal {-code} ({signal.strsignal(-code)}{guess})"
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 10_000))
+        written = self.errors.read().decode(errors="replace").splitlines()
+        last = [line.strip() for line in written if line.strip()][-LINES:]
+        return f"{ending} {when}; the last it wrote to stderr: {' | '.join(last) or 'nothing'}"
+
+
+def run(
+    contestants: list[Contestant], rounds: int, threads: int, alone: bool = False, warm: bool = True
+) -> list[Result]:
+    """Let each contestant do its work ``rounds`` times and return the results, in the contestants' order.
+
+    ``alone``: a process for each turn. ``warm``: each process does the work once before it counts. InputError
+    if ours dies, or all do.
+    """
+    race = Race(contestants, rounds, threads)
     if alone:
-        return _run_alone(contestants, rounds, threads)
-    workers = {contestant.name: _start(contestant, threads) for contestant in contestants}
-    rates = {name: [] for name in workers}
-    ready = {name: _read(worker) for name, worker in workers.items()}
-    alive = [name for name, said in ready.items() if "error" not in said]
-    for name in track(alive, len(alive), "warming up", "contestants"):
-        _ask(workers[name])
-    turns = [name for _ in range(rounds) for name in alive]
-    for name in track(turns, len(turns), "racing", "turns"):
-        said = _ask(workers[name])
-        rates[name].append(said["items"] / said["seconds"])
-        ready[name] = said
-    for worker in workers.values():
-        worker.stdin.close()
-        worker.wait()
-    return [_result(contestant, ready[contestant.name], rates[contestant.name]) for contestant in contestants]
+        race.run_alone(warm)
+    else:
+        race.run_together(warm)
+    results = race.results()
+    if all(result.error for result in results):
+        raise InputError(f"no contestant has finished: {results[0].contestant.name} {results[0].error}")
+    return results
 
 
-def _run_alone(contestants: list[Contestant], rounds: int, threads: int) -> list[dict]:
-    rates = {contestant.name: [] for contestant in contestants}
-    last: dict[str, dict] = {}
-    turns = [contestant for _ in range(rounds) for contestant in contestants]
-    for contestant in track(turns, len(turns), "racing", "turns"):
-        worker = _start(contestant, threads)
-        said = _read(worker)
-        for _ in ("warming up", "the turn"):
-            if "error" not in said:
-                said = _ask(worker)
-        worker.stdin.close()
-        worker.wait()
-        last[contestant.name] = said
-        if "error" not in said:
-            rates[contestant.name].append(said["items"] / said["seconds"])
-    return [_result(contestant, last[contestant.name], rates[contestant.name]) for contestant in contestants]
+class Race:
+    """Turns taken so far, and who is out."""
+
+    def __init__(self, contestants: list[Contestant], rounds: int, threads: int) -> None:
+        self.contestants, self.rounds, self.threads = contestants, rounds, threads
+        self.turns: dict[str, list[Turn]] = {contestant.name: [] for contestant in contestants}
+        self.errors: dict[str, str] = {}
+
+    def run_together(self, warm: bool) -> None:
+        """All are started, then take turns."""
+        with ExitStack() as stack:
+            workers = {c.name: stack.enter_context(Worker(c, self.threads)) for c in self.contestants}
+            for contestant in track(self.contestants, len(workers), "warming up", "contestants"):
+                self._warm_up(contestant, workers[contestant.name], warm)
+            turns = [(i, c) for i in range(self.rounds) for c in self.contestants]
+            for i, contestant in track(turns, len(turns), "racing", "turns"):
+                self._take_turn(contestant, workers[contestant.name], i)
+
+    def run_alone(self, warm: bool) -> None:
+        """Each is started for its turn, so that no two are in memory together."""
+        turns = [(i, c) for i in range(self.rounds) for c in self.contestants]
+        for i, contestant in track(turns, len(turns), "racing", "turns"):
+            if contestant.name not in self.errors:
+                with Worker(contestant, self.threads) as worker:
+                    self._warm_up(contestant, worker, warm)
+                    self._take_turn(contestant, worker, i)
+
+    def results(self) -> list[Result]:
+        """Return what each has done; turns of one that died do not count."""
+        return [
+            Result(c, () if c.name in self.errors else tuple(self.turns[c.name]), self.errors.get(c.name, ""))
+            for c in self.contestants
+        ]
+
+    def _warm_up(self, contestant: Contestant, worker: Worker, warm: bool) -> None:
+        try:
+            worker.await_ready()
+            if warm:
+                worker.take_turn("while warming up")
+        except Died as error:
+            self._leave(contestant, error)
+
+    def _take_turn(self, contestant: Contestant, worker: Worker, i: int) -> None:
+        if contestant.name in self.errors:
+            return
+        try:
+            self.turns[contestant.name].append(worker.take_turn(f"in turn {i + 1} of {self.rounds}"))
+        except Died as error:
+            self._leave(contestant, error)
+
+    def _leave(self, contestant: Contestant, error: Died) -> None:
+        if contestant.ours:
+            raise InputError(f"{contestant.name} {error}") from error
+        self.errors[contestant.name] = str(error)
+        note(f"{contestant.name} {error}; going on with the others")
 
 
-def report(
-    stage: str, collection: str, results: list[dict], contestants: list[Contestant], **facts: object
-) -> dict:
-    """Return what --json writes: ours, peers, and the ratio of ours to the fastest peer with the same result."""
-    by_name = {contestant.name: contestant for contestant in contestants}
-    ours = next((r for r in results if by_name[r["name"]].ours), results[0])
-    peers = [r for r in results if not by_name[r["name"]].ours and by_name[r["name"]].rival and "rate" in r]
-    fastest = max(peers, key=lambda r: r["rate"], default=None)
+def report(stage: str, collection: str, results: list[Result], **facts: Any) -> dict[str, Any]:
+    """Return what --json writes: ours, peers, and the ratio of ours to the fastest peer with the same result.
+
+    Where no contestant is called ours, the first that has finished stands in its place.
+    """
+    finished = [result for result in results if not result.error]
+    ours = next((result for result in finished if result.contestant.ours), finished[0])
+    rivals = [result for result in finished if result.contestant.rival and result is not ours]
+    fastest = max(rivals, key=lambda result: result.rate, default=None)
     return {
         "stage": stage,
         "collection": collection,
-        "ours": ours,
-        "peers": [r for r in results if r is not ours],
-        "ratio": round(ours["rate"] / fastest["rate"], 2) if fastest else None,
-        "fastest_peer": fastest and fastest["name"],
+        "ours": ours.record(),
+        "peers": [result.record() for result in results if result is not ours],
+        "ratio": round(ours.rate / fastest.rate, 2) if fastest else None,
+        "fastest_peer": fastest.contestant.name if fastest else None,
         **facts,
         "machine": {"processor": _processor(), "processors": os.cpu_count(), "system": platform.platform()},
         "made": provenance(),
     }
 
 
-def _start(contestant: Contestant, threads: int) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), **contestant.environment}
-    command = [
-        sys.executable,
-        "-m",
-        "repro.benchmarks.contest",
-        contestant.function,
-        json.dumps(contestant.settings),
-    ]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
-
-
-def _ask(worker: subprocess.Popen) -> dict:
-    worker.stdin.write("go\n")
-    worker.stdin.flush()
-    return _read(worker)
-
-
-def _read(worker: subprocess.Popen) -> dict:
-    for line in worker.stdout:
-        if line.startswith("{"):
-            return json.loads(line)
-    return {"error": f"ended with exit code {worker.wait()}"}
-
-
-def _result(contestant: Contestant, said: dict, rates: list[float]) -> dict:
-    result = {"name": contestant.name, "settings": contestant.settings}
-    if not rates:
-        return {**result, "error": said.get("error", "not run")}
-    return {
-        **result,
-        "rate": round(statistics.median(rates), 2),
-        "rates": [round(rate, 2) for rate in rates],
-        "peak_memory_mb": said["peak_memory_mb"],
-        **({"figures": said["figures"]} if said["figures"] else {}),
-    }
-
-
 def _processor() -> str:
     """Return the processor's name and those of its units that matter here."""
     path = Path("/proc/cpuinfo")
-    text = path.read_text() if path.exists() else ""
-    name = next(
-        (line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")), ""
-    )
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    units = [
-        u for u in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if u in flags
-    ]
-    return f"{name or platform.machine()} ({', '.join(units)})"
-
-
-def _turns(work: object) -> Iterator[dict]:
-    for _ in sys.stdin:
-        started = time.perf_counter()
-        done = work()
-        seconds = time.perf_counter() - started
-        items, figures = done if isinstance(done, tuple) else (done, {})
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        seconds = figures.pop("seconds", seconds)
-        yield {"items": items, "seconds": seconds, "peak_memory_mb": round(memory), "figures": figures}
-
-
-def main() -> int:
-    """Be one contestant: load, say so, then do the work once for each line on stdin."""
-    module, function = sys.argv[1].split(":")
-    say = lambda what: print(json.dumps(what), flush=True)
-    try:
-        work = getattr(importlib.import_module(f"repro.benchmarks.{module}"), function)(
-            **json.loads(sys.argv[2])
-        )
-    except Exception as error:  # noqa: BLE001  (a peer that cannot load is a result; its libraries raise what they like)
-        say({"error": str(error).strip().splitlines()[0]})
-        return 1
-    say({"ready": True})
-    for turn in _turns(work):
-        say(turn)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    units = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+    return f"{name or platform.machine()} ({', '.join(unit for unit in units if unit in flags)})"

@@ -1,37 +1,40 @@
-"""Encoders of passages: this project's, Sentence Transformers', Pyserini's. Each returns its work as a function."""
+"""Encoders of passages: this project's, Sentence Transformers', Pyserini's."""
 
 import itertools
-from collections.abc import Callable
+from pathlib import Path
 
 from repro.benchmarks.contest import Contestant
+from repro.benchmarks.worker import Work
+from repro.cli.options import CollectionOptions
 from repro.collections.opening import open_collection
 
 BATCH_SIZES = (1, 4, 8, 32)
 
 
 def contestants(
-    model: str, collection: str, split: str | None, limit: int, every: int, threads: int
+    model: Path, collection: CollectionOptions, limit: int, every: int, threads: int
 ) -> list[Contestant]:
     """Return ours (exact, and with screening off) and the peers on the same passages.
 
-    Peers take every ``every``-th passage, ours all of them: peers' rates do not depend on how many there are, while ours
-    packs by length and would be handicapped by few.
+    Peers take every ``every``-th passage, ours all of them: peers' rates do not depend on how many there are,
+    while ours packs by length and would be handicapped by few.
     """
-    common = {"model": model, "collection": collection, "split": split, "limit": limit, "threads": threads}
+    texts = {"collection": collection.collection, "split": collection.split, "limit": limit}
+    common = {"model": str(model), **texts, "threads": threads}
     peer = {**common, "every": every}
     found = [
-        Contestant("repro, exact", "encoding:repro", {**common, "precision": "exact"}, ours=True),
-        Contestant("repro, float32", "encoding:repro", {**common, "precision": "float32"}, rival=False),
+        Contestant("repro, exact", f"{__name__}:repro", {**common, "precision": "exact"}, ours=True),
+        Contestant("repro, float32", f"{__name__}:repro", {**common, "precision": "float32"}, rival=False),
     ]
     for level, name in {"avx2": "AVX2 kernels", "0": "no compiled kernels"}.items():
         environment = {"REPRO_NATIVE": level}
         settings = {**common, "precision": "exact"}
         found.append(
             Contestant(
-                f"repro, exact, {name}", "encoding:repro", settings, rival=False, environment=environment
+                f"repro, exact, {name}", f"{__name__}:repro", settings, rival=False, environment=environment
             )
         )
-    st = "encoding:sentence_transformers"
+    st = f"{__name__}:sentence_transformers"
     for size in BATCH_SIZES:
         settings = {**peer, "batch_size": size, "dtype": "float32"}
         found.append(Contestant(f"SparseEncoder, float32, batch {size}", st, settings))
@@ -40,18 +43,16 @@ def contestants(
         found.append(Contestant(f"SparseEncoder, bfloat16, batch {size}", st, settings, rival=False))
     onnx = {**peer, "batch_size": 32, "dtype": "float32", "backend": "onnx"}
     found.append(Contestant("SparseEncoder, ONNX, batch 32", st, onnx))
-    found.append(Contestant("pyserini.encode, batch 64", "encoding:pyserini", {**peer, "batch_size": 64}))
+    found.append(Contestant("pyserini.encode, batch 64", f"{__name__}:pyserini", {**peer, "batch_size": 64}))
     return found
 
 
-def repro(
-    model: str, collection: str, split: str | None, limit: int, threads: int, precision: str
-) -> Callable[[], int]:
+def repro(model: str, collection: str, split: str | None, limit: int, threads: int, precision: str) -> Work:
     """This project's encoder, on all passages."""
     from repro.splade.encoder import SpladeEncoder
 
     texts = _texts(collection, split, limit)
-    encoder = SpladeEncoder(model, threads, precision, device="cpu")
+    encoder = SpladeEncoder(Path(model), threads, precision, device="cpu")
     return lambda: len(encoder.encode(texts))
 
 
@@ -65,7 +66,7 @@ def sentence_transformers(
     batch_size: int,
     dtype: str,
     backend: str = "torch",
-) -> Callable[[], int]:
+) -> Work:
     """``SparseEncoder.encode`` with its own settings; it sorts by length, too."""
     import torch
     from sentence_transformers import SparseEncoder
@@ -86,7 +87,7 @@ def sentence_transformers(
 
 def pyserini(
     model: str, collection: str, split: str | None, limit: int, threads: int, every: int, batch_size: int
-) -> Callable[[], int]:
+) -> Work:
     """``pyserini.encode``'s SPLADE document encoder at the batch size of its command line."""
     from repro.lucene.java import prepare_jvm
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from repro.splade.encoder import SpladeEncoder, impacts
 
 BOUNDARY = 1e-4
-"""A weight this near to where its impact would round the other way may differ in the last place of its sum."""
+"""A weight this near to where its impact would round the other way may differ in its sum's last place."""
 CHUNK = 2048
 
 
@@ -28,7 +28,7 @@ class Comparison:
     largest_difference: float = 0.0
 
 
-def plain_weights(model: torch.nn.Module, tokenizer: object, text: str) -> np.ndarray:
+def plain_weights(model: torch.nn.Module, tokenizer: PreTrainedTokenizerBase, text: str) -> np.ndarray:
     """Return max over tokens of log1p(relu(logits)) of one text, from the model's own full logits."""
     inputs = tokenizer(text, truncation=True, max_length=512, return_tensors="pt")
     with torch.inference_mode():
@@ -42,8 +42,8 @@ def compare(
     """Yield the running comparison after each chunk of texts; the last one is the result."""
     encoder = SpladeEncoder(folder, threads, precision, device="cpu")
     torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
     found, texts = Comparison(), iter(texts)
     while chunk := list(itertools.islice(texts, CHUNK)):
         encoded = encoder.encode(chunk)

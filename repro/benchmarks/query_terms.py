@@ -1,12 +1,12 @@
 """What a query's length costs, and what it is worth: only its strongest terms, from a few to all."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.searching import encoded
+from repro.benchmarks.worker import Figures, Work
 from repro.collections.opening import open_collection
 from repro.formats.impact_vectors import strongest
 
@@ -28,7 +28,7 @@ def contestants(
     return [
         Contestant(
             f"{terms} strongest terms" if terms else "all terms",
-            "query_terms:search",
+            f"{__name__}:search",
             {**settings, "terms": terms},
             rival=False,
         )
@@ -44,7 +44,7 @@ def search(
     hits: int,
     threads: int,
     terms: int | None,
-) -> Callable[[], tuple]:
+) -> Work:
     """Search with the strongest ``terms``; the figures are means over the queries of all splits."""
     from repro.evaluation.measures import evaluate, parse_measures
     from repro.lucene.searching import BatchSearcher, impact_query
@@ -57,11 +57,12 @@ def search(
     }
     measures = parse_measures(["RR@10", "nDCG@10", "R@1000"])
     once = list(searcher.search(built, hits))
-    found = evaluate(qrels, {q: ranking.results() for q, ranking in zip(vectors, once)}, measures).mean
+    results = ((query, ranking.results()) for query, ranking in zip(vectors, once))
+    found = evaluate(qrels, results, measures).mean
     quality = {name: round(value, 4) for name, value in found.items()}
     mean = round(float(np.mean([len(vector) for vector in vectors.values()])), 1)
 
-    def work() -> tuple[int, dict]:
+    def work() -> tuple[int, Figures]:
         rankings = list(searcher.search(built, hits))
         taken = np.median([ranking.milliseconds for ranking in rankings])
         return len(rankings), {"terms/query": mean, "median ms": round(float(taken), 2), **quality}

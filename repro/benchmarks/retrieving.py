@@ -1,35 +1,34 @@
-"""From query texts to hits, encoding and impact search together: this project's, and Pyserini's ``search.lucene --impact --encoder``."""
+"""From query texts to hits, encoding and impact search together: this project's, and Pyserini's
+``search.lucene --impact --encoder``.
+"""
 
-from collections.abc import Callable
+from pathlib import Path
 
-from repro.artifacts.graph import SystemArtifacts
 from repro.benchmarks.contest import Contestant
+from repro.benchmarks.worker import Work
+from repro.cli.options import CollectionOptions
 
 
 def contestants(
-    of: SystemArtifacts, collection: str, split: str | None, hits: int, threads: int
+    model: Path, index: Path, collection: CollectionOptions, hits: int, threads: int
 ) -> list[Contestant]:
     """Return both, on the system's index; each turn encodes and searches all judged queries."""
     settings = {
-        "model": str(of.model_link),
-        "index": str(of.index.path),
-        "collection": collection,
-        "split": split,
+        "model": str(model),
+        "index": str(index),
+        "collection": collection.collection,
+        "split": collection.split,
         "threads": threads,
         "hits": hits,
     }
     return [
-        Contestant("repro", "retrieving:repro", settings, ours=True),
-        Contestant("pyserini.search.lucene --impact --encoder", "retrieving:pyserini", settings),
+        Contestant("repro", f"{__name__}:repro", settings, ours=True),
+        Contestant("pyserini.search.lucene --impact --encoder", f"{__name__}:pyserini", settings),
     ]
 
 
-def repro(
-    model: str, index: str, collection: str, split: str | None, threads: int, hits: int
-) -> Callable[[], int]:
+def repro(model: str, index: str, collection: str, split: str | None, threads: int, hits: int) -> Work:
     """All queries in batches, then the index, hits as lists of ids and scores."""
-    from pathlib import Path
-
     from repro.lucene.searching import BatchSearcher, impact_query
     from repro.splade.encoder import SpladeEncoder
 
@@ -45,9 +44,7 @@ def repro(
     return work
 
 
-def pyserini(
-    model: str, index: str, collection: str, split: str | None, threads: int, hits: int
-) -> Callable[[], int]:
+def pyserini(model: str, index: str, collection: str, split: str | None, threads: int, hits: int) -> Work:
     """What its command line does with ``--batch-size`` at all queries, without writing the file."""
     from repro.lucene.java import prepare_jvm
 

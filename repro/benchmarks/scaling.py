@@ -1,80 +1,98 @@
 """Indexing and searching at sizes that are not at hand: vectors drawn from the real ones' distribution."""
 
+import itertools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
-from repro.base.progress import bar
+from repro.artifacts.store import Artifact
+from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
-from repro.formats.impact_vectors import SHARD_DOCUMENTS, ImpactVector, read_vectors, write_shard
+from repro.benchmarks.worker import SECONDS, Figures, Work
+from repro.formats.impact_vectors import SHARD_DOCUMENTS, ImpactVector, read_vectors, shard_path, write_shard
 
 KEPT = 0.75
-"""A drawn passage has each of one real passage's terms with this probability, each of another's with the rest."""
+"""A drawn passage has each term of one real passage with this probability, each of another's with the
+rest.
+"""
 
 
-def draw(vectors: Path, folder: Path, documents: int) -> None:
-    """Write ``documents`` vectors, each mixed of two real ones, so that terms are as frequent and as long as theirs.
+def name(size: int) -> str:
+    """Return the name of the contestant of a size."""
+    return f"{size:,} documents"
 
-    The same documents each time; those that are there already are kept.
+
+def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) -> None:
+    """Write vectors, as many as the largest size, to ``folder``/drawn, unless they are there.
+
+    Each is mixed of two real ones, so that terms are as frequent, and vectors as long, as theirs; the same
+    vectors each time. ``fingerprint`` is that of the real ones.
     """
-    real = [list(vector.vector.items()) for vector in read_vectors(vectors)]
-    folder.mkdir(parents=True, exist_ok=True)
+    inputs = {"encoded": fingerprint, "sizes": sorted(sizes), "kept": KEPT, "shard": SHARD_DOCUMENTS}
+    artifact = Artifact(folder / "drawn", inputs)
+    with artifact.making():
+        if artifact.is_current():
+            return
+        real = [list(vector.vector.items()) for vector in read_vectors(vectors)]
+        partial = artifact.begin()
+        drawn = track(_passages(real, max(sizes)), max(sizes), "drawing", "documents")
+        for number, (start, end) in enumerate(pairwise(_cuts(sizes))):
+            write_shard(shard_path(partial, number), itertools.islice(drawn, end - start))
+        artifact.finish(partial)
 
-    def passage(chance: random.Random, number: int) -> ImpactVector:
-        one, other = chance.choice(real), chance.choice(real)
-        mixed = dict(posting for posting in other if chance.random() >= KEPT)
-        mixed.update(posting for posting in one if chance.random() < KEPT)
-        return ImpactVector(str(number), "", mixed)
 
-    with bar(documents, "drawing", "documents") as progress:
-        for shard in range(-(-documents // SHARD_DOCUMENTS)):
-            path = folder / f"part-{shard:05d}.jsonl.gz"
-            start = shard * SHARD_DOCUMENTS
-            size = min(SHARD_DOCUMENTS, documents - start)
-            if not path.exists():
-                chance = random.Random(shard)
-                write_shard(path, (passage(chance, start + i) for i in range(size)))
-            progress.update(size)
+def _cuts(sizes: Sequence[int]) -> list[int]:
+    """Return where shards begin and end: at each size, too, so that its documents are whole shards."""
+    return sorted({*range(0, max(sizes), SHARD_DOCUMENTS), *sizes})
+
+
+def _passages(real: list[list[tuple[str, int]]], documents: int) -> Iterator[ImpactVector]:
+    for number in range(documents):
+        if number % SHARD_DOCUMENTS == 0:
+            rng = random.Random(number // SHARD_DOCUMENTS)
+        one, other = rng.choice(real), rng.choice(real)
+        mixed = dict(posting for posting in other if rng.random() >= KEPT)
+        mixed.update(posting for posting in one if rng.random() < KEPT)
+        yield ImpactVector(str(number), "", mixed)
 
 
 def contestants(
-    folder: Path, sizes: list[int], queries: list[Path], hits: int, threads: int, memory: int
+    folder: Path, sizes: Sequence[int], queries: list[Path], hits: int, threads: int, memory: int
 ) -> list[Contestant]:
     """Return a contestant for each size: it indexes the first so many documents, then searches them."""
     settings = {
         "folder": str(folder),
+        "sizes": list(sizes),
         "queries": [str(path) for path in queries],
         "hits": hits,
         "threads": threads,
         "memory": memory,
     }
     return [
-        Contestant(f"{size:,} documents", "scaling:index", {**settings, "size": size}, rival=False)
-        for size in sizes
+        Contestant(name(size), f"{__name__}:index", {**settings, "size": size}, rival=False) for size in sizes
     ]
 
 
 def index(
-    folder: str, queries: list[str], hits: int, threads: int, memory: int, size: int
-) -> Callable[[], tuple]:
+    folder: str, sizes: list[int], queries: list[str], hits: int, threads: int, memory: int, size: int
+) -> Work:
     """Index the first ``size`` documents, then search."""
     from repro.base.files import folder_bytes, remove
     from repro.benchmarks.searching import encoded
     from repro.lucene.indexing import Indexing, build_impact_index
     from repro.lucene.searching import BatchSearcher, impact_query
 
-    if size % SHARD_DOCUMENTS and size > SHARD_DOCUMENTS:
-        raise ValueError(f"--sizes: take multiples of {SHARD_DOCUMENTS:,}")
     vectors, to = Path(folder) / f"first-{size}", Path(folder) / f"index-{size}"
     remove(vectors)
     vectors.mkdir()
-    for shard in range(-(-size // SHARD_DOCUMENTS)):
-        name = f"part-{shard:05d}.jsonl.gz"
-        (vectors / name).symlink_to(Path(folder).resolve() / name)
+    for shard in range(_cuts(sizes).index(size)):
+        source = shard_path(Path(folder) / "drawn", shard)
+        (vectors / source.name).symlink_to(source)
     built = [impact_query(vector) for vector in encoded(queries).values()]
 
-    def work() -> tuple[int, dict]:
+    def work() -> tuple[int, Figures]:
         remove(to)
         to.mkdir()
         started = time.perf_counter()
@@ -86,7 +104,7 @@ def index(
                 list(searcher.search(built[first : first + 256], hits))
             searched = time.perf_counter() - started
         return size, {
-            "seconds": indexed,
+            SECONDS: indexed,
             "indexing s": round(indexed, 1),
             "index MB": round(folder_bytes(to) / 1e6, 1),
             "queries/s": round(len(built) / searched, 1),

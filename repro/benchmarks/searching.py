@@ -1,58 +1,62 @@
-"""Searching an impact index with encoded queries: this project, Pyserini's searcher, and an exact sparse product.
+"""Searching an impact index with encoded queries: this project, Pyserini's searcher, an exact sparse product.
 
 Every contestant returns its hits as lists of docids with scores.
 """
 
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from repro.benchmarks.contest import Contestant
+from repro.benchmarks.worker import Figures, Work
 from repro.formats.impact_vectors import read_vectors
 from repro.formats.runs import ranked
+
+if TYPE_CHECKING:
+    from pyserini.search.lucene import LuceneImpactSearcher
 
 
 def contestants(
     index: Path, vectors: Path, queries: list[Path], hits: int, threads: int, every: int
 ) -> list[Contestant]:
-    """Return ours and the peers; each turn searches with all queries, the slow peer with every ``every``-th."""
+    """Return ours and the peers; a turn searches with all queries, the slow peer with every ``every``-th."""
     settings = {"queries": [str(path) for path in queries], "hits": hits}
     lucene = {**settings, "index": str(index), "threads": threads}
     return [
-        Contestant("repro", "searching:repro", lucene, ours=True),
-        Contestant("pyserini, batch_search", "searching:pyserini", {**lucene, "every": every}),
+        Contestant("repro", f"{__name__}:repro", lucene, ours=True),
+        Contestant("pyserini, batch_search", f"{__name__}:pyserini", {**lucene, "every": every}),
         Contestant(
             "pyserini, search, one at a time",
-            "searching:pyserini_single",
+            f"{__name__}:pyserini_single",
             {**lucene, "every": every, "threads": 1},
             rival=False,
         ),
         Contestant(
             "scipy, sparse product, one thread",
-            "searching:scipy",
+            f"{__name__}:scipy",
             {**settings, "vectors": str(vectors)},
             rival=False,
         ),
     ]
 
 
-def repro(queries: list[str], index: str, hits: int, threads: int) -> Callable[[], tuple]:
+def repro(queries: list[str], index: str, hits: int, threads: int) -> Work:
     """This project's searcher."""
     from repro.lucene.searching import BatchSearcher, impact_query
 
     searcher = BatchSearcher(Path(index), threads)
     built = [impact_query(vector) for vector in encoded(queries).values()]
 
-    def work() -> tuple[int, dict]:
+    def work() -> tuple[int, Figures]:
         rankings = list(searcher.search(built, hits))
         return len(rankings), _latencies([ranking.milliseconds for ranking in rankings])
 
     return work
 
 
-def pyserini(queries: list[str], index: str, hits: int, threads: int, every: int) -> Callable[[], int]:
+def pyserini(queries: list[str], index: str, hits: int, threads: int, every: int) -> Work:
     """``LuceneImpactSearcher.batch_search``, its query encoder replaced by a look-up."""
     searcher, ids = _pyserini_searcher(index, queries, every)
 
@@ -63,13 +67,11 @@ def pyserini(queries: list[str], index: str, hits: int, threads: int, every: int
     return work
 
 
-def pyserini_single(
-    queries: list[str], index: str, hits: int, threads: int, every: int
-) -> Callable[[], tuple]:
+def pyserini_single(queries: list[str], index: str, hits: int, threads: int, every: int) -> Work:
     """``LuceneImpactSearcher.search``, a query after the other."""
     searcher, ids = _pyserini_searcher(index, queries, every)
 
-    def work() -> tuple[int, dict]:
+    def work() -> tuple[int, Figures]:
         taken = []
         for query in ids:
             started = time.perf_counter()
@@ -80,12 +82,12 @@ def pyserini_single(
     return work
 
 
-def scipy(queries: list[str], vectors: str, hits: int) -> Callable[[], tuple]:
+def scipy(queries: list[str], vectors: str, hits: int) -> Work:
     """The product of each query with all documents as sparse matrices, then the k best."""
     product = SparseProduct(Path(vectors))
     vectors_of = list(encoded(queries).values())
 
-    def work() -> tuple[int, dict]:
+    def work() -> tuple[int, Figures]:
         taken = []
         for vector in vectors_of:
             started = time.perf_counter()
@@ -103,7 +105,10 @@ class SparseProduct:
         from scipy.sparse import csr_matrix
 
         self.terms: dict[str, int] = {}
-        self.docids, columns, impacts, ends = [], [], [], [0]
+        self.docids: list[str] = []
+        columns: list[int] = []
+        impacts: list[int] = []
+        ends = [0]
         for vector in read_vectors(vectors):
             self.docids.append(vector.id)
             columns += [self.terms.setdefault(term, len(self.terms)) for term in vector.vector]
@@ -123,7 +128,9 @@ class SparseProduct:
 
 
 def check(index: Path, vectors: Path, queries: list[Path], hits: int, threads: int) -> tuple[int, int]:
-    """Return the number of queries and of those whose ranking (docids, order, scores) is not the exact product's."""
+    """Return the number of queries, and of those whose ranking is not the exact product's: docids, order,
+    scores.
+    """
     from repro.lucene.searching import BatchSearcher, impact_query
 
     product, wrong = SparseProduct(vectors), 0
@@ -141,7 +148,9 @@ def encoded(queries: list[str]) -> dict[str, dict[str, int]]:
     return {v.id: v.vector for folder in queries for v in read_vectors(Path(folder))}
 
 
-def _pyserini_searcher(index: str, queries: list[str], every: int) -> tuple[object, list[str]]:
+def _pyserini_searcher(
+    index: str, queries: list[str], every: int
+) -> tuple["LuceneImpactSearcher", list[str]]:
     from repro.lucene.java import prepare_jvm
 
     prepare_jvm()
@@ -156,7 +165,7 @@ def _pyserini_searcher(index: str, queries: list[str], every: int) -> tuple[obje
     return LuceneImpactSearcher(index, Encoded(), min_idf=-1), list(vectors)
 
 
-def _latencies(milliseconds: list[float]) -> dict[str, float]:
+def _latencies(milliseconds: list[float]) -> Figures:
     return {
         "median ms": round(float(np.median(milliseconds)), 2),
         "99 % ms": round(float(np.quantile(milliseconds, 0.99)), 2),

@@ -1,4 +1,6 @@
-"""Models with random weights in the shapes of BERT-Mini and BERT-Small, to measure speed where the trained ones cannot be had."""
+"""Models with random weights in the shapes of BERT-Mini and BERT-Small, to measure speed where the trained
+ones cannot be had.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,14 +12,19 @@ from transformers.utils.logging import disable_progress_bar
 from repro.training.pretraining import fresh_model
 
 ACTIVE_TERMS = 130
-"""A text's, on average, as splade-tiny has on MS MARCO's passages; how many there are decides what screening leaves."""
+"""A text's, on average, as splade-tiny has on MS MARCO's passages; their number decides what screening
+leaves.
+"""
 
 
 def make(shape: str, tokenizer_of: Path, texts: Iterable[str], folder: Path) -> None:
-    """Save a model of ``shape`` (BERT's tiny, mini or small) to ``folder``; its output bias is set so that ``texts`` have ACTIVE_TERMS."""
+    """Save a model of ``shape`` (BERT's tiny, mini or small) to ``folder``.
+
+    Its output bias is set so that ``texts`` have ACTIVE_TERMS on average.
+    """
     disable_progress_bar()
     torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of, trust_remote_code=False)
     model = fresh_model(shape, len(tokenizer)).eval()
     with torch.inference_mode():
         pooled = [

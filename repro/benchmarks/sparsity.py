@@ -1,16 +1,19 @@
-"""What the regularisers' weights of a recipe do: the same training with several of them, effectiveness beside active terms."""
+"""What the regularisers' weights of a recipe do: the same training with several of them, effectiveness beside
+active terms.
+"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.base.files import read_json
 from repro.base.progress import track
-from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, WorkOptions
+from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, TrainingOptions, WorkOptions
 from repro.cli.stages import stage
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import evaluate, parse_measures
-from repro.formats.runs import read_run
+from repro.formats.runs import read_queries
 from repro.report.markdown import bar_chart, table
 from repro.training.trainer import HELD_OUT, METRIC, read_log
 
@@ -21,7 +24,8 @@ MEASURE = "RR@10"
 class Trained:
     """A model: the weight of both regularisers (None: before training), and what was measured.
 
-    ``measured``: RR@10 on the recipe's held-out queries, then by split of the collection; the start has only the former.
+    ``query_terms`` and ``document_terms`` are mean active terms of a text. ``measured``: RR@10 on the
+    recipe's held-out queries, then by split of the collection; the start has only the former.
     """
 
     weight: float | None
@@ -31,31 +35,34 @@ class Trained:
 
 
 def sweep(
-    recipe: list[str],
-    weights: list[float],
-    collection: str,
-    splits: list[str | None],
+    recipe: str,
+    changes: Sequence[str],
+    weights: Sequence[float],
+    collections: Sequence[CollectionOptions],
     work: WorkOptions,
 ) -> list[Trained]:
-    """Train with each weight and measure the models; the start, as the first training's log has it, comes first.
+    """Train with each weight and measure the models; the start, as the first training's log has it, comes
+    first.
 
-    ``recipe``: options of repro.train, --recipe first. Models that are there already are not trained again.
+    ``changes`` are the recipe's, KEY=VALUE. Models that are there already are not trained again. InputError
+    if the recipe holds no queries out.
     """
-    trained = []
+    trained: list[Trained] = []
     for weight in track(weights, len(weights), "training", "models"):
-        name = f"{Path(recipe[1]).stem}-sparsity-{weight:g}"
-        settings = [f"{part}_regularizer_weight={weight}" for part in ("query", "document")]
-        output = ["--output", str(work.work / "trained" / name)]
-        folder = Path(stage("repro.train", *recipe, *settings, *output, work).run())
+        name = f"{Path(recipe).stem}-sparsity-{weight:g}"
+        regularisers = [f"{part}_regularizer_weight={weight}" for part in ("query", "document")]
+        output = work.work / "trained" / name
+        training = TrainingOptions(recipe=recipe, set=[*changes, *regularisers], output=output)
+        folder = Path(stage("repro.train", training, work).run())
         lines = read_log(folder / "training-log.jsonl")
         if not trained:
             trained.append(_start(lines))
-        facts = read_json(folder.with_name(f"{name}.manifest.json"))["held_out"]
+        facts = (read_json(folder.with_name(f"{name}.manifest.json")) or {})["held_out"]
         measured = {"held out": facts[MEASURE]}
-        for split in splits:
-            measured[split or "test"] = _measure(folder, CollectionOptions(collection, split), work)
-        terms = (facts[f"active terms a {part}"] for part in ("query", "document"))
-        trained.append(Trained(weight, *terms, measured))
+        for collection in collections:
+            measured[collection.split or "test"] = _measure(folder, collection, work)
+        query_terms, document_terms = (facts[f"active terms a {part}"] for part in ("query", "document"))
+        trained.append(Trained(weight, query_terms, document_terms, measured))
     return trained
 
 
@@ -78,8 +85,10 @@ def _start(lines: list[dict]) -> Trained:
     first = next((line for line in lines if METRIC in line and line["step"] == 0), None)
     if first is None:
         raise InputError("the recipe holds no queries out (held_out), so there is no start to compare with")
-    terms = (first[f"eval_{HELD_OUT}_{part}_active_dims"] for part in ("query", "corpus"))
-    return Trained(None, *terms, {"held out": first[METRIC]})
+    query_terms, document_terms = (
+        first[f"eval_{HELD_OUT}_{part}_active_dims"] for part in ("query", "corpus")
+    )
+    return Trained(None, query_terms, document_terms, {"held out": first[METRIC]})
 
 
 def _measure(model: Path, collection: CollectionOptions, work: WorkOptions) -> float:
@@ -87,6 +96,6 @@ def _measure(model: Path, collection: CollectionOptions, work: WorkOptions) -> f
     for module in ("repro.encode", "repro.index"):
         stage(module, collection, system, work).run()
     runs = RunsOptions(model.with_name(f"{model.name}.runs"))
-    run = read_run(Path(stage("repro.search", collection, system, runs, work).run()))
+    run = Path(stage("repro.search", collection, system, runs, work).run())
     qrels = open_collection(collection.collection, collection.split).qrels()
-    return evaluate(qrels, run, parse_measures([MEASURE])).mean[MEASURE]
+    return evaluate(qrels, read_queries(run), parse_measures([MEASURE])).mean[MEASURE]

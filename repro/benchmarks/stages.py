@@ -1,173 +1,208 @@
 """What each stage of ``python -m repro.bench`` measures: its contestants, and the check of their results.
 
-A stage takes the parsed arguments and returns what ``--json`` writes; ``differing`` in it counts wrong results.
+A stage takes a request and returns what ``--json`` writes; ``differing`` in it counts wrong results.
 """
 
-import argparse
 import itertools
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 
-from repro.artifacts.graph import SystemArtifacts
-from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
+from repro.base.files import write_json
 from repro.base.progress import bar, note
-from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, SystemOptions, WorkOptions
+from repro.benchmarks.racing import Record, race
+from repro.benchmarks.request import BenchRequest, make_request
+from repro.cli.options import FAISS_KINDS, BenchOptions, CollectionOptions, DenseOptions, WorkOptions
 from repro.collections.opening import open_collection
-from repro.models.systems import find_system
-from repro.models.weights import resolve
-from repro.pipeline.opening import open_artifacts
+from repro.report.readme import pages, update_block
 
 
-def exactness(args: argparse.Namespace) -> dict:
-    """Compare every posting with the plain float32 formula."""
-    from repro.benchmarks.exactness import compare
-
-    folder = resolve(find_system(args.system)).path
-    documents = open_collection(args.collection, args.split).documents()
-    texts = (document.text for document in itertools.islice(documents, args.limit))
-    with bar(args.limit, "comparing", "passages") as progress:
-        for found in compare(folder, texts, args.threads):
-            progress.update(found.texts - progress.n)
-    result = asdict(found)
-    print("\n".join(f"{name.replace('_', ' '):<20} {value:>14,}" for name, value in result.items()))
+def benchmark(stage: str, collection: CollectionOptions, work: WorkOptions, options: BenchOptions) -> Record:
+    """Run a stage, print its table, write what the options ask for, and return what was found."""
+    with ExitStack() as locks:
+        request = make_request(stage, collection, work, options, locks)
+        result, text = STAGES[stage](request)
+    print(text)
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.json, result)
+    if options.readme:
+        model = options.recipe[0] if stage == "sparsity" else request.label
+        _write_block(f"bench {stage} {model}", text)
     return result
 
 
-def encode(args: argparse.Namespace) -> dict:
+def _write_block(name: str, text: str) -> None:
+    wrote = [str(page) for page in pages() if update_block(page, name, text)]
+    missing = f"neither README.md nor a page in docs/ has a whole block <!-- {name} -->; nothing was written"
+    note(f"wrote {' and '.join(wrote)}" if wrote else missing)
+
+
+def exactness(request: BenchRequest) -> tuple[Record, str]:
+    """Compare every posting with the plain float32 formula."""
+    from repro.benchmarks.exactness import Comparison, compare
+
+    limit = request.options.limit
+    documents = open_collection(request.collection.collection, request.collection.split).documents()
+    texts = (document.text for document in itertools.islice(documents, limit))
+    found = Comparison()
+    with bar(limit, "comparing", "passages") as progress:
+        for found in compare(request.weights(), texts, request.work.threads):
+            progress.update(found.texts - progress.n)
+    result = asdict(found)
+    return result, "\n".join(f"{name.replace('_', ' '):<20} {value:>14,}" for name, value in result.items())
+
+
+def encode(request: BenchRequest) -> tuple[Record, str]:
     """Race the encoders."""
     from repro.benchmarks import encoding
 
-    folder = str(resolve(find_system(args.system)).path)
-    racers = encoding.contestants(folder, args.collection, args.split, args.limit, args.every, args.threads)
-    return _race(args, racers, "passages a second", passages=args.limit)
+    options, collection = request.options, request.collection
+    racers = encoding.contestants(
+        request.weights(), collection, options.limit, options.every, request.work.threads
+    )
+    return race(request, racers, "passages a second", passages=options.limit)
 
 
-def index(args: argparse.Namespace) -> dict:
+def index(request: BenchRequest) -> tuple[Record, str]:
     """Race the indexers, then compare what they built."""
     from repro.benchmarks import indexing
     from repro.lucene.indexing import compare_indexes
 
-    documents = _current(_artifacts(args, args.split).documents, "encode")
-    count = documents.manifest()["counts"]["texts"]
-    racers = indexing.contestants(documents.path, count, args.work, args.threads, args.memory)
+    documents = request.artifacts(request.collection.split).documents
+    vectors = request.reading(documents, "encode")
+    count = (documents.manifest() or {})["counts"]["texts"]
+    threads, memory = request.work.threads, request.options.memory
+    racers = indexing.contestants(vectors, count, request.folder, threads, memory)
 
-    def compare() -> dict:
-        postings, differences = compare_indexes(*(indexing.folder(args.work, n) for n in indexing.NAMES))
-        said = f"The two indexes hold the same {postings:,} postings, documents, fields and norms."
-        return {
-            "postings": postings,
-            "differing": differences,
-            "check": "; ".join(differences) if differences else said,
-        }
+    def compare() -> Record:
+        postings, differences = compare_indexes(*(indexing.folder(request.folder, n) for n in indexing.NAMES))
+        same = f"The two indexes hold the same {postings:,} postings, documents, fields and norms."
+        check = "; ".join(differences) or same
+        return {"postings": postings, "differing": differences, "check": check}
 
-    return _race(args, racers, "documents a second", compare)
+    return race(request, racers, "documents a second", compare)
 
 
-def search(args: argparse.Namespace) -> dict:
-    """Race the searchers over encoded queries of one or several splits, then compare the rankings with the exact product."""
+def search(request: BenchRequest) -> tuple[Record, str]:
+    """Race the searchers over the encoded queries of all splits, then compare the rankings with the exact
+    product.
+    """
     from repro.benchmarks import searching
 
-    plans = _plans(args)
-    queries = [_current(one.queries, "encode --only queries").path for one in plans]
-    where, vectors = _current(plans[0].index, "index").path, _current(plans[0].documents, "encode").path
-    racers = searching.contestants(where, vectors, queries, args.hits, args.threads, args.every)
+    queries, first = request.encoded_queries(), request.artifacts(request.splits[0])
+    where, vectors = request.reading(first.index, "index"), request.reading(first.documents, "encode")
+    hits, threads = request.options.hits, request.work.threads
+    racers = searching.contestants(where, vectors, queries, hits, threads, request.options.every)
 
-    def compare() -> dict:
-        total, wrong = searching.check(where, vectors, queries, args.hits, args.threads)
-        said = (
-            f"{total - wrong:,} of {total:,} rankings equal the exact product's: documents, order and scores."
-        )
-        return {"queries": total, "differing": wrong, "check": said}
+    def compare() -> Record:
+        total, wrong = searching.check(where, vectors, queries, hits, threads)
+        equal = f"{total - wrong:,} of {total:,} rankings equal the exact product's"
+        return {"queries": total, "differing": wrong, "check": f"{equal}: documents, order and scores."}
 
-    return _race(args, racers, "queries a second", compare, hits=args.hits)
+    return race(request, racers, "queries a second", compare, hits=hits)
 
 
-def retrieve(args: argparse.Namespace) -> dict:
+def retrieve(request: BenchRequest) -> tuple[Record, str]:
     """Race query encoding and searching together."""
     from repro.benchmarks import retrieving
 
-    wanted = _artifacts(args, args.split)
-    _current(wanted.index, "index")
-    racers = retrieving.contestants(wanted, args.collection, args.split, args.hits, args.threads)
-    return _race(args, racers, "queries a second", hits=args.hits)
+    of = request.artifacts(request.collection.split)
+    where, hits = request.reading(of.index, "index"), request.options.hits
+    racers = retrieving.contestants(of.model_link, where, request.collection, hits, request.work.threads)
+    return race(request, racers, "queries a second", hits=hits)
 
 
-def terms(args: argparse.Namespace) -> dict:
+def terms(request: BenchRequest) -> tuple[Record, str]:
     """Search with fewer and fewer terms."""
     from repro.benchmarks import query_terms
 
-    plans = _plans(args)
-    queries = [_current(one.queries, "encode --only queries").path for one in plans]
-    where = _current(plans[0].index, "index").path
-    splits = args.split.split(",") if args.split else [None]
-    racers = query_terms.contestants(where, queries, args.collection, splits, args.hits, args.threads)
-    return _race(args, racers, "queries a second", hits=args.hits)
+    queries = request.encoded_queries()
+    where = request.reading(request.artifacts(request.splits[0]).index, "index")
+    collection, hits = request.collection.collection, request.options.hits
+    racers = query_terms.contestants(where, queries, collection, request.splits, hits, request.work.threads)
+    return race(request, racers, "queries a second", hits=hits)
 
 
-def train(args: argparse.Namespace) -> dict:
+def train(request: BenchRequest) -> tuple[Record, str]:
     """Race training steps."""
     from repro.benchmarks import training_steps
 
-    if args.data is None or not list(args.data.glob("*.parquet")):
+    data, batch = request.options.data, request.options.batch
+    if data is None or not list(data.glob("*.parquet")):
         raise InputError("--data: expected a folder of parquet files that python -m repro.distill made")
-    rows = training_steps.count_rows(args.data)
-    if rows < args.batch:
-        raise InputError(
-            f"--data {args.data}: {rows} rows are fewer than one batch of {args.batch} (--batch)"
-        )
-    folder = str(resolve(find_system(args.system)).path)
-    return _race(
-        args, training_steps.contestants(folder, args.data, args.batch, args.threads), "rows a second"
-    )
+    rows = training_steps.count_rows(data)
+    if rows < batch:
+        raise InputError(f"--data {data}: {rows} rows are fewer than one batch of {batch} (--batch)")
+    racers = training_steps.contestants(request.weights(), data, batch, request.work.threads)
+    return race(request, racers, "rows a second", alone=True)
 
 
-def sparsity(args: argparse.Namespace) -> dict:
+def sparsity(request: BenchRequest) -> tuple[Record, str]:
     """Train a recipe with several weights of its regularisers."""
     from repro.benchmarks.sparsity import sparsity_table, sweep
-    from repro.report.readme import update_block
 
-    recipe = ["--recipe", args.recipe[0], "--set", *args.recipe[1:]]
-    splits = args.split.split(",") if args.split else [None]
-    trained = sweep(
-        recipe, args.weights, args.collection, splits, WorkOptions(args.work, threads=args.threads)
-    )
-    text = sparsity_table(trained)
-    print(text)
-    if update_block(Path("README.md"), f"bench sparsity {args.recipe[0]}", text):
-        note("wrote README.md")
-    return {"stage": "sparsity", "recipe": args.recipe, "models": [asdict(one) for one in trained]}
+    name, *changes = request.options.recipe
+    collections = [CollectionOptions(request.collection.collection, split) for split in request.splits]
+    trained = sweep(name, changes, request.options.weights, collections, request.work)
+    models = [asdict(one) for one in trained]
+    record = {"stage": "sparsity", "recipe": request.options.recipe, "models": models}
+    return record, sparsity_table(trained)
 
 
-def dense(args: argparse.Namespace) -> dict:
+def dense(request: BenchRequest) -> tuple[Record, str]:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
 
-    wanted = _artifacts(args, args.split)
+    split, hits = request.collection.split, request.options.hits
     indexes = {
-        kind: _current(_artifacts(args, args.split, DenseOptions(kind)).index, f"index --faiss {kind}").path
+        kind: request.reading(request.artifacts(split, DenseOptions(kind)).index, f"index --faiss {kind}")
         for kind in FAISS_KINDS
     }
-    queries = _current(wanted.queries, "encode --only queries").path
-    racers = racing.contestants(indexes, queries, args.hits, args.threads)
-    return _race(args, racers, "queries a second", hits=args.hits)
+    queries = request.reading(request.artifacts(split).queries, "encode --only queries")
+    racers = racing.contestants(indexes, queries, hits, request.work.threads)
+    return race(request, racers, "queries a second", hits=hits)
 
 
-def scale(args: argparse.Namespace) -> dict:
-    """Index and search drawn collections of growing size."""
-    from repro.benchmarks import scaling
+def scale(request: BenchRequest) -> tuple[Record, str]:
+    """Index and search drawn collections of growing size; evaluate a run as long as that of MS MARCO's dev
+    set.
+    """
+    from repro.benchmarks import evaluating, scaling
 
-    plans = _plans(args)
-    vectors = _current(plans[0].documents, "encode").path
-    queries = [_current(one.queries, "encode --only queries").path for one in plans]
-    folder = args.work / "bench" / "scale"
-    scaling.draw(vectors, folder, max(args.sizes))
-    racers = scaling.contestants(folder, args.sizes, queries, args.hits, args.threads, args.memory)
-    return _race(args, racers, "documents a second", hits=args.hits, memory=args.memory)
+    options, folder = request.options, request.folder.resolve()
+    drawn = evaluating.DrawnRun(str(folder / "evaluation"), options.queries, options.hits)
+    evaluators = evaluating.contestants(drawn)
+    sized = [scaling.name(size) for size in options.sizes]
+    request.check_names([*sized, *(one.name for one in evaluators)])
+    record: Record = {"stage": "scale"}
+    texts = []
+    if any(map(request.takes, sized)):
+        queries, documents = request.encoded_queries(), request.artifacts(request.splits[0]).documents
+        vectors = request.reading(documents, "encode")
+        scaling.draw(vectors, documents.fingerprint, folder / "scale", options.sizes)
+        racers = scaling.contestants(
+            folder / "scale", options.sizes, queries, options.hits, request.work.threads, options.memory
+        )
+        hits, memory = options.hits, options.memory
+        record, text = race(request, racers, "documents a second", hits=hits, memory=memory)
+        texts.append(text)
+    if any(request.takes(one.name) for one in evaluators):
+        evaluating.make(drawn)
+        record["evaluation"], text = race(
+            request,
+            evaluators,
+            "run lines a second",
+            warm=False,
+            queries=options.queries,
+            hits=options.hits,
+        )
+        texts += [f"A run of {options.queries:,} queries x {options.hits:,} hits, evaluated:", text]
+    return record, "\n\n".join(texts)
 
 
-STAGES = {
+STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "encode": encode,
     "exactness": exactness,
     "index": index,
@@ -179,50 +214,3 @@ STAGES = {
     "sparsity": sparsity,
     "scale": scale,
 }
-
-
-def _race(
-    args: argparse.Namespace, racers: list, unit: str, check: Callable[[], dict] = dict, **facts: object
-) -> dict:
-    """Run the contestants, check their results, print the table and put it into README's block, if there is one."""
-    from repro.benchmarks import contest
-    from repro.report.markdown import race_table
-    from repro.report.readme import update_block
-
-    if args.only:
-        racers = [racer for racer in racers if racer.ours or args.only in racer.name]
-    results = contest.run(racers, args.rounds, args.threads, alone=args.stage == "train")
-    system = find_system(args.system).name
-    facts = {"system": system, "threads": args.threads, "unit": unit, **facts, **check()}
-    result = contest.report(args.stage, args.collection, results, racers, **facts)
-    for contestant in result["peers"]:
-        if "error" in contestant:
-            note(f"{contestant['name']}: not run: {contestant['error']}")
-    text = race_table(result)
-    print(text)
-    if update_block(Path("README.md"), f"bench {args.stage} {system}", text):
-        note("wrote README.md")
-    return result
-
-
-def _plans(args: argparse.Namespace) -> list[SystemArtifacts]:
-    """Return a plan for each of the splits, which --split separates by commas here."""
-    splits = args.split.split(",") if args.split else [None]
-    return [_artifacts(args, split) for split in splits]
-
-
-def _artifacts(
-    args: argparse.Namespace, split: str | None, dense: DenseOptions = DenseOptions()
-) -> SystemArtifacts:
-    """Return what the system has on a split of the collection."""
-    collection = CollectionOptions(args.collection, split)
-    return open_artifacts(args.system, collection, WorkOptions(args.work), SystemOptions(dense=dense))
-
-
-def _current(artifact: Artifact, command: str) -> Artifact:
-    if not artifact.is_current():
-        raise InputError(
-            f"{artifact.path} is missing or outdated; make it with python -m repro.{command} "
-            "--collection ... --system ... (same --work)"
-        )
-    return artifact

@@ -1,33 +1,47 @@
-"""Training steps: this project's max-pooled head beside Sentence Transformers' own modules, on the same batches."""
+"""Training steps: this project's max-pooled head beside Sentence Transformers' own modules, on the same
+batches.
+"""
 
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 
+from repro.base.errors import InputError
 from repro.benchmarks.contest import Contestant
+from repro.benchmarks.worker import Work
 
 TAKEN = 4
 """Negatives of a query: with the positive, five passages."""
 MAX_LENGTH = 128
 
 
-def contestants(model: str, data: Path, batch: int, threads: int) -> list[Contestant]:
-    """Return both; a turn is one step: forward, backward, optimiser. Items are rows: a query with five passages."""
-    settings = {"model": model, "data": str(data), "batch": batch, "threads": threads}
+def contestants(model: Path, data: Path, batch: int, threads: int) -> list[Contestant]:
+    """Return both; a turn is one step: forward, backward, optimiser.
+
+    Items are rows: a query with five passages.
+    """
+    settings = {"model": str(model), "data": str(data), "batch": batch, "threads": threads}
     return [
-        Contestant("repro", "training_steps:step", {**settings, "stock": False}, ours=True),
-        Contestant("SparseEncoder with SpladePooling", "training_steps:step", {**settings, "stock": True}),
+        Contestant("repro", f"{__name__}:step", {**settings, "stock": False}, ours=True),
+        Contestant("SparseEncoder with SpladePooling", f"{__name__}:step", {**settings, "stock": True}),
     ]
 
 
 def count_rows(data: Path) -> int:
-    """Return the number of rows of a folder of parquet files."""
+    """Return the number of rows of a folder of parquet files; InputError names one that is damaged."""
     from pyarrow.parquet import read_metadata
 
-    return sum(read_metadata(path).num_rows for path in data.glob("*.parquet"))
+    rows = 0
+    for path in sorted(data.glob("*.parquet")):
+        try:
+            rows += read_metadata(path).num_rows
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: not a whole parquet file; make the data again with python -m repro.distill"
+            ) from error
+    return rows
 
 
-def step(model: str, data: str, batch: int, threads: int, stock: bool) -> Callable[[], int]:
+def step(model: str, data: str, batch: int, threads: int, stock: bool) -> Work:
     """Load model and rows; each call trains on the next batch."""
     import pandas
     import torch

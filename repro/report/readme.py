@@ -1,6 +1,8 @@
-"""README's generated blocks, which stand between markers."""
+"""README's generated blocks: what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
 
 from pathlib import Path
+
+from repro.base.files import write_text
 
 
 def pages() -> list[Path]:
@@ -10,22 +12,45 @@ def pages() -> list[Path]:
 
 def shown_systems(path: Path, name: str) -> set[str]:
     """Return the first column of the table that stands in a file's block; empty if there is none."""
-    content = path.read_text(encoding="utf-8") if path.is_file() else ""
-    block = content.partition(f"<!-- {name} -->")[2].partition(f"<!-- /{name} -->")[0]
-    return {line.split("|")[1].strip() for line in block.splitlines()[3:] if line.startswith("|")}
+    content = _content(path)
+    if (place := _interior(content, name)) is None:
+        return set()
+    lines = content[slice(*place)].splitlines()
+    return {line.split("|")[1].strip() for line in lines[3:] if line.startswith("|")}
 
 
 def update_block(path: Path, name: str, text: str) -> bool:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->`` in a file; tell whether it has such a block."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if not path.is_file():
+    """Replace what stands in a file's block, in one atomic step; tell whether it has such a block.
+
+    A block is whole if both markers occur once, in order, and no other marker between them: else the file is
+    left alone. Lines end as the file's do, and every byte outside the block stays.
+    """
+    content = _content(path)
+    if (place := _interior(content, name)) is None:
         return False
-    content = path.read_text(encoding="utf-8")
-    if begin not in content or end not in content:
-        return False
-    head, rest = content.split(begin, 1)
-    tail = rest.split(end, 1)[1]
-    updated = f"{head}{begin}\n{text}\n{end}{tail}"
+    start, end = place
+    newline = "\r\n" if "\r\n" in content else "\n"
+    lines = "".join(f"{line}{newline}" for line in ("", *text.split("\n")))
+    updated = f"{content[:start]}{lines}{content[end:]}"
     if updated != content:
-        path.write_text(updated, encoding="utf-8")
+        write_text(path.resolve(), updated)  # a link stays a link
     return True
+
+
+def _interior(content: str, name: str) -> tuple[int, int] | None:
+    """Return start and end of what stands between the markers of a whole block; None if there is none."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if content.count(begin) != 1 or content.count(end) != 1:
+        return None
+    first, last = content.index(begin) + len(begin), content.index(end)
+    if first > last or "<!--" in content[first:last]:
+        return None
+    return first, last
+
+
+def _content(path: Path) -> str:
+    """Return a file's text, line ends as they are; empty if there is no such file or it is not UTF-8."""
+    try:
+        return path.read_bytes().decode()
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+        return ""

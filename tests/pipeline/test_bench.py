@@ -1,24 +1,103 @@
-"""Races run through on the sample and say who won; their figures are README's business, not the tests'."""
+"""Races run through on the sample and say who won; their figures are the docs' business, not the tests'."""
 
 import json
 
-from conftest import refused, succeed
+import pandas
+import pytest
+from conftest import refused, run, succeed
+
+ENCODE = ["--shape", "tiny", "--limit", "20", "--every", "10", "--rounds", "1", "--threads", "2"]
+BLOCK = "<!-- bench encode splade-random-tiny -->\n<!-- /bench encode splade-random-tiny -->\n"
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    """A folder with the sample encoded by splade-tiny in its ./work."""
+    folder = tmp_path_factory.mktemp("encoded")
+    succeed("repro.encode", "--system", "splade-tiny", "--threads", "2", cwd=folder)
+    return folder
 
 
 def test_encoders_are_raced_with_random_weights(tmp_path):
-    said = ["--shape", "tiny", "--limit", "20", "--every", "10", "--rounds", "1", "--threads", "2"]
-    (tmp_path / "README.md").write_text(
-        "<!-- bench encode splade-random-tiny -->\n<!-- /bench encode splade-random-tiny -->\n"
-    )
-    printed = succeed(
-        "repro.bench", "encode", *said, "--only", "batch 4", "--json", "race.json", cwd=tmp_path
-    )
-    race = json.loads((tmp_path / "race.json").read_text())
+    (tmp_path / "README.md").write_text(BLOCK)
+    arguments = [*ENCODE, "--only", "batch 4", "--json", "results/race.json", "--readme"]
+    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path)
+    race = json.loads((tmp_path / "results" / "race.json").read_text())
     assert race["fastest_peer"] == "SparseEncoder, float32, batch 4" and race["ours"]["rate"] > 0
-    assert f"**{race['ratio']} x**" in printed and printed.strip() in (tmp_path / "README.md").read_text()
+    assert f"**{race['ratio']} x**" in printed
+    assert (tmp_path / "README.md").read_text() == BLOCK.replace("\n", f"\n{printed.strip()}\n", 1)
 
 
-def test_shapes_are_of_encode_and_train(tmp_path):
-    assert "--shape is of encode and train" in refused(
-        "repro.bench", "index", "--shape", "mini", cwd=tmp_path
+def test_a_page_without_the_block_is_told(tmp_path):
+    (tmp_path / "README.md").write_text(BLOCK)
+    done = run("repro.bench", "exactness", "--limit", "2", "--readme", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "whole block <!-- bench exactness splade-tiny -->; nothing was written" in done.stderr
+    assert (tmp_path / "README.md").read_text() == BLOCK
+
+
+def test_drawn_collections_are_indexed_and_a_long_run_is_evaluated(encoded):
+    blocks = ("published", "bench scale splade-tiny")
+    stale = "".join(f"<!-- {name} -->\nstale\n<!-- /{name} -->\n" for name in blocks)
+    (encoded / "README.md").write_text(stale)
+    size = ["--queries", "200", "--hits", "50"]
+    arguments = ["--sizes", "700,300", *size, "--rounds", "1", "--threads", "2", "--json", "scale.json"]
+    printed = succeed("repro.bench", "scale", *arguments, cwd=encoded)
+    found = json.loads((encoded / "scale.json").read_text())
+    assert [one["name"] for one in (found["ours"], *found["peers"])] == ["700 documents", "300 documents"]
+    assert all(one["figures"]["queries/s"] > 0 for one in (found["ours"], *found["peers"]))
+    evaluated = [found["evaluation"]["ours"], *found["evaluation"]["peers"]]
+    assert [one["name"] for one in evaluated] == ["repro.evaluate", "repro.table, last step"]
+    for one in evaluated:
+        assert one["rate"] > 0 and one["peak_memory_mb"] > 20 and f"| {one['name']} " in printed
+    assert (found["evaluation"]["queries"], found["evaluation"]["hits"]) == (200, 50)
+    assert (encoded / "README.md").read_text() == stale  # no --readme
+
+    # What was measured: the commands over a whole run that is current for them, with figures that make sense.
+    folder = encoded / "work" / "bench" / "evaluation"
+    (trec,) = (folder / "runs-200x50").glob("*.trec")
+    assert len(trec.read_text().splitlines()) == 200 * 50
+    line = ["--collection", folder / "drawn-200x50", "--systems", "bm25", "--hits", "50", "--dry-run"]
+    assert succeed("repro.table", *line, "--work", "work", "--runs", "runs-200x50", cwd=folder) == ""
+    measured = succeed("repro.evaluate", trec, "--qrels", folder / "drawn-200x50" / "qrels.trec", cwd=folder)
+    figures = {fields[2]: float(fields[3]) for fields in map(str.split, measured.splitlines())}
+    assert 0.2 < figures["RR@10"] < 1
+
+
+def test_a_name_that_no_contestant_has_is_refused_before_any_work(tmp_path):
+    sentence = refused("repro.bench", "scale", "--only", "other", cwd=tmp_path)
+    assert "--only other: no contestant's name contains it" in sentence and "repro.evaluate" in sentence
+    assert not (tmp_path / "work").exists()
+
+
+def test_ours_that_dies_ends_the_race(tmp_path):
+    (tmp_path / "data").mkdir()
+    pandas.DataFrame({"question": ["why"] * 8}).to_parquet(tmp_path / "data" / "rows.parquet")
+    arguments = ["--data", "data", "--batch", "4", "--rounds", "1", "--threads", "2"]
+    sentence = refused("repro.bench", "train", *arguments, cwd=tmp_path)
+    assert sentence.startswith(
+        "error: repro ended with exit code 1 while warming up; the last it wrote to stderr"
     )
+    assert sentence.endswith("KeyError: 'query'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["index", "--shape", "mini"], "--shape is of encode and train"),
+        (["search", "--system", "all-minilm-l6-v2"], "search measures a splade system"),
+        (["encode", "--json", "."], "--json .: is a folder"),
+        (
+            ["search", "--system", "splade-tiny"],
+            "is missing or outdated; make it with python -m repro.encode",
+        ),
+        (["scale", "--sizes", "100,x"], "--sizes x: expected a whole number from 1 up"),
+        (["sparsity", "--weights", "0.1,-1"], "--weights -1: expected a number from 0 up"),
+        (["train", "--data", "data"], "rows.parquet: not a whole parquet file"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_mistakes_are_told_in_a_sentence(arguments, sentence, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.parquet").write_bytes(b"no parquet")
+    assert sentence in refused("repro.bench", *arguments, cwd=tmp_path)

@@ -1,0 +1,166 @@
+"""Races of contestants that live here: rates by hand, and what becomes of one that dies."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from repro.base.errors import InputError
+from repro.benchmarks.contest import Contestant, Result, report, run
+from repro.benchmarks.worker import Turn
+
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+
+
+def steady(items=10, print_first=""):
+    """A contestant that does ``items`` in 2 seconds, by its own clock."""
+
+    def work():
+        print(print_first)
+        return items, {"seconds": 2.0, "peak MB": 7.4, "terms/query": 5.5}
+
+    return work
+
+
+def dying(moment, code, starts=None, process=1):
+    """A contestant that dies when it loads (moment 0) or at its first, second ... piece of work.
+
+    With ``starts``, a file that counts its processes, it does so in the process of that number only.
+    """
+    if starts:
+        with open(starts, "a+", encoding="utf-8") as file:
+            file.write("started\n")
+            file.seek(0)
+            process -= len(file.readlines()) - 1
+    pieces = iter(range(1, 1000))
+
+    def die(now):
+        if now == moment and process == 1:
+            print("first words", *"abc", "last words", sep="\n", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), -code) if code < 0 else os._exit(code)
+
+    die(0)
+
+    def work():
+        die(next(pieces))
+        return 1
+
+    return work
+
+
+def raising():
+    """A contestant whose work raises."""
+
+    def work():
+        raise ValueError("nothing to do")
+
+    return work
+
+
+def contestant(name, function=steady, ours=False, rival=True, **settings):
+    return Contestant(name, f"test_contest:{function.__name__}", settings, ours, rival, ENVIRONMENT)
+
+
+def test_rates_and_figures_are_those_of_the_turns():
+    fast, slow = run([contestant("fast", items=30), contestant("slow")], rounds=2, threads=1)
+    assert fast.record() == {
+        "name": "fast",
+        "settings": {"items": 30},
+        "rate": 15.0,
+        "rates": [15.0, 15.0],
+        "peak_memory_mb": 7,
+        "figures": {"terms/query": 5.5},
+    }
+    assert slow.rate == 5.0
+
+
+def test_what_a_library_prints_is_no_reply():
+    (result,) = run([contestant("noisy", print_first='{"items": 1, "seconds": 9}')], rounds=1, threads=1)
+    assert result.rate == 5.0
+
+
+@pytest.mark.parametrize(
+    ("alone", "moment", "when"),
+    [
+        (False, 0, "while loading"),
+        (False, 1, "while warming up"),
+        (False, 3, "in turn 2 of 3"),
+        (True, 0, "while loading"),
+        (True, 1, "while warming up"),
+        (True, 2, "in turn 1 of 3"),
+    ],
+)
+def test_one_that_dies_says_so_and_the_others_go_on(alone, moment, when, capfd):
+    dies = contestant("mortal", dying, moment=moment, code=7)
+    mortal, lives = run([dies, contestant("steady")], rounds=3, threads=1, alone=alone)
+    message = f"ended with exit code 7 {when}; the last it wrote to stderr: b | c | last words"
+    assert mortal.error == message and mortal.turns == ()
+    assert mortal.record() == {"name": "mortal", "settings": dies.settings, "error": message}
+    assert f"mortal {message}; going on with the others" in capfd.readouterr().err
+    assert [turn.rate for turn in lives.turns] == [5.0, 5.0, 5.0]
+
+
+def test_one_that_is_killed_names_the_signal():
+    dies = contestant("mortal", dying, moment=2, code=-signal.SIGKILL)
+    mortal, _ = run([dies, contestant("steady")], rounds=1, threads=1)
+    assert mortal.error.startswith("was killed by signal 9 (Killed; out of memory?) in turn 1 of 1; the last")
+    dies = contestant("mortal", dying, moment=2, code=-signal.SIGSEGV)
+    mortal, _ = run([dies, contestant("steady")], rounds=1, threads=1)
+    assert mortal.error.startswith("was killed by signal 11 (Segmentation fault) in turn 1 of 1; the last")
+
+
+def test_one_that_is_out_is_not_started_again(tmp_path):
+    starts = tmp_path / "starts"
+    dies = contestant("mortal", dying, moment=2, code=1, starts=str(starts), process=2)
+    mortal, _ = run([dies, contestant("steady")], rounds=4, threads=1, alone=True)
+    assert "in turn 2 of 4" in mortal.error and mortal.turns == ()
+    assert len(starts.read_text().splitlines()) == 2
+
+
+def test_a_figure_of_an_earlier_turn_is_not_shown_for_one_that_died():
+    dies = contestant("mortal", dying, moment=3, code=1)
+    mortal, lives = run([dies, contestant("steady")], rounds=2, threads=1)
+    assert "in turn 2 of 2" in mortal.error
+    shown = report("encode", "sample", [lives, mortal])
+    assert "rate" not in shown["peers"][0] and shown["ratio"] is None
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_without_ours_there_is_no_race(alone):
+    racers = [contestant("steady"), contestant("ours", raising, ours=True)]
+    with pytest.raises(InputError) as told:
+        run(racers, rounds=1, threads=1, alone=alone)
+    assert str(told.value).startswith("ours ended with exit code 1 while warming up; the last it wrote")
+    assert str(told.value).endswith("| ValueError: nothing to do")
+
+
+def test_a_race_that_nobody_finishes_is_refused():
+    racers = [contestant("one", dying, moment=0, code=1), contestant("two", dying, moment=1, code=1)]
+    with pytest.raises(InputError, match="no contestant has finished: one ended with exit code 1 while"):
+        run(racers, rounds=1, threads=1)
+
+
+def test_peak_memory_is_a_contestants_own():
+    """And not that of the process that started it, which Linux hands on."""
+    ballast = bytearray(os.urandom(1)) * 400_000_000
+    racer = contestant("light", dying, moment=-1, code=0)
+    (light,) = run([racer], rounds=1, threads=1)
+    assert len(ballast) == 400_000_000 and 5 < light.record()["peak_memory_mb"] < 300
+
+
+def test_the_ratio_is_to_the_fastest_peer_with_the_same_result():
+    def result(name, rate, **settings):
+        return Result(Contestant(name, "", {}, **settings), (Turn(rate, 1.0, 50, {}),))
+
+    results = [
+        result("ours", 60, ours=True),
+        result("slow", 10),
+        result("fast", 20),
+        result("approximate", 90, rival=False),
+    ]
+    shown = report("search", "sample", results, unit="queries a second")
+    assert (shown["ratio"], shown["fastest_peer"], shown["unit"]) == (3.0, "fast", "queries a second")
+    assert [peer["name"] for peer in shown["peers"]] == ["slow", "fast", "approximate"]
+    assert report("scale", "sample", results[3:])["ours"]["name"] == "approximate"
