@@ -1,11 +1,11 @@
-"""Measure systems on a collection: encode, index, search, evaluate what is missing or outdated, and print the table.
+"""Measure systems on a collection and print the table; what is missing or outdated is made first.
 
     python -m repro.table
     python -m repro.table --collection msmarco-passage/dev --systems bm25,splade-tiny,splade-mini,splade-small
 
-Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into the block for
-that collection of README.md or a page in docs/, if the current folder has one, the options are the defaults and no system
-that it shows would go.
+Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into the
+block for that collection of README.md or a page in docs/, if the current folder has one, the options are the
+defaults and no system that it shows would go.
 """
 
 import argparse

@@ -9,7 +9,9 @@ from repro.evaluation.measures import Figures
 
 @dataclass(frozen=True)
 class Difference:
-    """A run's mean difference from a baseline's, its two-sided p-value, and the queries that are better, worse, in all."""
+    """A run's mean difference from a baseline's, its two-sided p-value, and the queries that are better,
+    worse, in all.
+    """
 
     mean: float
     p: float
@@ -19,9 +21,11 @@ class Difference:
 
 
 def compare(figures: Figures, baseline: Figures, measure: str, draws: int = 10_000) -> Difference:
-    """Test the mean difference of two runs over the same queries: Fisher's randomisation test, paired and two-sided.
+    """Test the mean difference of two runs over the same queries: Fisher's randomisation test, paired and
+    two-sided.
 
-    Each draw exchanges the two systems' values of some queries at random (Smucker et al. 2007, doi:10.1145/1321440.1321528).
+    Each draw exchanges the two systems' values of some queries at random (Smucker et al. 2007,
+    doi:10.1145/1321440.1321528).
     """
     from scipy.stats import permutation_test
 

@@ -1,16 +1,22 @@
-"""The table of a collection: run the stages that are needed, each as a process, then evaluate the runs and report."""
+"""The table of a collection: run the stages that are needed, each as a process, then evaluate the runs and
+report.
+"""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.base.errors import InputError
 from repro.base.progress import note
 from repro.cli.options import (
+    Bm25Options,
     CollectionOptions,
+    DenseOptions,
+    EncodingOptions,
     MeasureOptions,
     RunsOptions,
+    SearchOptions,
     SystemOption,
     SystemOptions,
     TableOptions,
@@ -21,6 +27,7 @@ from repro.collections.model import Qrels
 from repro.collections.opening import open_collection
 from repro.collections.scan import known_summary, warn_of_unknown
 from repro.engines import ENGINES
+from repro.evaluation.measures import Measure
 from repro.evaluation.standards import measures_of
 from repro.models.systems import System, find_system, table_systems
 from repro.models.trained import trained_on
@@ -54,46 +61,86 @@ def tabulate(request: TableRequest) -> int:
     corpus = open_corpus(request.collection, request.work)
     qrels = corpus.collection.qrels()
     warn_of_unknown(corpus.collection, qrels, request.work.work)
-    measures = measures_of(request.collection, request.measures, corpus.summary.documents, qrels)
-    made: dict[str, SystemArtifacts] = {}
-    failures: dict[str, str] = {}
-    broken = False
+    official = corpus.collection.official_measures()
+    measures = measures_of(official, request.measures, corpus.summary.documents)
+    opened, reasons = _opened(request, corpus, systems)
+    failed = _run_stages(request, opened)
+    reasons |= failed
+    rows = {
+        name: results.not_run(system, reasons[name])
+        if name in reasons
+        else _measured(opened[name], qrels, measures, request.work.wait)
+        for name, system in systems.items()
+        if name in reasons or name in opened
+    }
+    table = results.Table(corpus.collection.name, len(qrels), measures, list(rows.values()))
+    default = request.systems == SystemOptions() and request.measures == MeasureOptions()
+    # README's tables are the same on every machine: for the defaults, and without models trained here.
+    shown = [row for name, row in rows.items() if name not in trained] if default else []
+    write_table(table, systems.values(), request.table.tables, shown)
+    return int(bool(failed))
+
+
+def _opened(
+    request: TableRequest, corpus: Corpus, systems: Mapping[str, System]
+) -> tuple[dict[str, SystemArtifacts], dict[str, str]]:
+    """Return the artifacts of the systems whose weights are found, and why the others have none, by name.
+
+    A model that is named twice has one row. InputError if two models would share artifacts.
+    """
+    opened: dict[str, SystemArtifacts] = {}
+    reasons: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for name, system in systems.items():
         try:
-            made[name] = artifacts_of(system, corpus, request.work, request.systems, request.runs)
+            of = artifacts_of(system, corpus, request.work, request.systems, request.runs)
         except NoWeights as error:
-            failures[name] = str(error)
-    for name, artifacts in made.items():
+            reasons[name] = str(error)
+            continue
+        first = labels.setdefault(of.system.name, name)
+        if first == name:
+            opened[name] = of
+        elif _same_weights(of, opened[first]):
+            note(f"{name} is the same model as {first}: one row")
+        else:
+            raise InputError(
+                f"--systems: {first} and {name} would both be called {of.system.name}; rename one of the folders"
+            )
+    return opened, reasons
+
+
+def _same_weights(one: SystemArtifacts, other: SystemArtifacts) -> bool:
+    """Tell whether two systems encode with the same files; of what has no weights there is one only."""
+    return one.weights is None or other.weights is None or one.weights.sha256 == other.weights.sha256
+
+
+def _run_stages(request: TableRequest, opened: Mapping[str, SystemArtifacts]) -> dict[str, str]:
+    """Run the stages that are needed; return what failed, by name, with the reason.
+
+    InputError at the first failure unless the request is to keep going.
+    """
+    failed: dict[str, str] = {}
+    for name, artifacts in opened.items():
         try:
             for needed in stages(request, name, artifacts):
                 needed.run()
         except StageFailed as error:
             if not request.table.keep_going:
                 raise InputError(f"{error}; with --keep-going the other systems would go on") from error
-            failures[name], broken = str(error), True
+            failed[name] = str(error)
             note(f"{name}: {error}; going on with the others")
-    rows = [
-        results.not_run(system, failures[name])
-        if name in failures
-        else _measured(made[name], qrels, measures, request.work.wait)
-        for name, system in systems.items()
-    ]
-    table = results.Table(corpus.collection.name, len(qrels), measures, rows)
-    default = request.systems == SystemOptions() and request.measures == MeasureOptions()
-    shown = len(names) if default else 0  # README's tables are the same on every machine, for the defaults
-    write_table(table, systems.values(), request.table.tables, shown)
-    return int(broken)
+    return failed
 
 
-def _measured(of: SystemArtifacts, qrels: Qrels, measures: list, wait: bool) -> results.Row:
+def _measured(of: SystemArtifacts, qrels: Qrels, measures: list[Measure], wait: bool) -> results.Row:
     """Return a system's row, from artifacts that are current for it; InputError if one is not."""
     with contextlib.ExitStack() as locks:
         for artifact in of.chain():
             locks.enter_context(artifact.reading(wait))
             if not artifact.is_current():
                 raise InputError(
-                    f"{artifact.path} was replaced by something else while the table was made (by a command with "
-                    "other options?); run it again"
+                    f"{artifact.path} was replaced by something else while the table was made (by a command "
+                    "with other options?); run it again"
                 )
         return results.measure(of, qrels, measures)
 
@@ -109,18 +156,18 @@ def stages(request: TableRequest, name: str, of: SystemArtifacts, topics_known: 
     index = force or documents or not of.index.is_current()
     run = index or queries or not topics_known or not of.run.is_current()
     needed = {"repro.encode": documents or queries, "repro.index": index, "repro.search": run}
-    return [_stage(request, module, name, of.system.kind) for module, wanted in needed.items() if wanted]
+    return [_stage(request, module, name, of.system.kind) for module, required in needed.items() if required]
 
 
 def _stage(request: TableRequest, module: str, name: str, kind: str) -> Stage:
     """Return a stage with the options that it takes of those that the system's engine reads."""
     options = request.systems
-    taken = {
+    groups: dict[str, list[EncodingOptions | Bm25Options | DenseOptions | SearchOptions]] = {
         "repro.encode": [options.encoding],
         "repro.index": [options.encoding, options.dense],
         "repro.search": [options.encoding, options.bm25, options.dense, options.search],
-    }[module]
-    own = [group for group in taken if isinstance(group, ENGINES[kind].options)]
+    }
+    own = [group for group in groups[module] if isinstance(group, ENGINES[kind].options)]
     common = ["--collection", request.collection.collection]
     common += ["--split", request.collection.split] if request.collection.split else []
     runs = [request.runs] if module == "repro.search" else []
@@ -128,8 +175,11 @@ def _stage(request: TableRequest, module: str, name: str, kind: str) -> Stage:
 
 
 def _expected_stages(request: TableRequest, systems: dict[str, System]) -> Iterator[Stage]:
-    """Yield the stages that would run, as far as that is known without fetching or reading the corpus or a model."""
-    collection = open_collection(request.collection.collection, request.collection.split, request.work.work)
+    """Yield the stages that would run, as far as that is known without fetching or reading the corpus or a
+    model.
+    """
+    spec, split = request.collection.collection, request.collection.split
+    collection = open_collection(spec, split, request.work.work, claim=False)
     summary = known_summary(collection, request.work.work)
     if summary is None:
         note(f"{collection.corpus} was not read yet: what is there may turn out to be current")

@@ -7,18 +7,11 @@ from repro.report.results import Row, Table
 
 
 def measured_table(table_of: Table, machine: bool = True) -> str:
-    """Render a line for each row; ``machine`` adds what differs from machine to machine: index size and speed."""
-    header = [
-        "system",
-        "type",
-        "parameters",
-        "RR@10",
-        "nDCG@10",
-        "R@10",
-        "R@1000",
-        "terms/doc",
-        "terms/query",
-    ]
+    """Render a line for each row; ``machine`` adds what differs from machine to machine: index size and
+    speed.
+    """
+    measures = [str(measure) for measure in table_of.measures]
+    header = ["system", "type", "parameters", *measures, "terms/doc", "terms/query"]
     header += ["index", "queries/s"] if machine else []
     lines = []
     for row in table_of.rows:
@@ -26,13 +19,11 @@ def measured_table(table_of: Table, machine: bool = True) -> str:
         if row.status != "measured":
             lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])
             continue
-        cells += [f"{value:.4f}" for value in (row.rr_10, row.ndcg_10, row.r_10, row.r_1000)]
+        cells += [f"{row.figures[measure]:.4f}" for measure in measures]
         cells += [_terms(row.document_terms), _terms(row.query_terms)]
         if machine:
-            cells += [
-                _megabytes(row.index_bytes),
-                f"{row.queries_per_second:,.0f}" if row.queries_per_second else "–",
-            ]
+            rate = row.queries_per_second
+            cells += [_megabytes(row.index_bytes), f"{rate:,.0f}" if rate else "–"]
         lines.append(cells)
     return table(header, lines)
 
@@ -70,13 +61,13 @@ def race_table(result: dict) -> str:
     ]
     ratio = ["ours / it"] if result["ratio"] else []
     text = table(["who", result["unit"], *ratio, "peak MB", *further], lines)
-    said = [f"With {result['threads']} threads on {result['machine']['processor']}."]
+    sentences = [f"With {result['threads']} threads on {result['machine']['processor']}."]
     if result["ratio"]:
         peer = f"Ours over the fastest peer with the same result ({result['fastest_peer']})"
-        said.insert(0, f"{peer}: **{result['ratio']} x**.")
+        sentences.insert(0, f"{peer}: **{result['ratio']} x**.")
     if "check" in result:
-        said.append(result["check"])
-    return f"{text}\n\n{' '.join(said)}"
+        sentences.append(result["check"])
+    return f"{text}\n\n{' '.join(sentences)}"
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -117,5 +108,7 @@ def _terms(terms: float | None) -> str:
     return "–" if terms is None else str(terms) if isinstance(terms, int) else f"{terms:.2f}"
 
 
-def _megabytes(size: int) -> str:
+def _megabytes(size: int | None) -> str:
+    if size is None:
+        return "–"
     return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

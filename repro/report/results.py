@@ -1,21 +1,27 @@
 """The rows of a results table: what was measured, read from runs and manifests, or why it was not."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from repro.artifacts.graph import SystemArtifacts
+from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
 from repro.base.files import sha256_file
+from repro.base.progress import track
 from repro.collections.model import Qrels
-from repro.evaluation.measures import evaluate
-from repro.formats.runs import read_run
+from repro.evaluation.measures import Measure, evaluate
+from repro.formats.runs import read_queries
 from repro.models.systems import System
 
 
 @dataclass(frozen=True)
 class Row:
-    """One system's line. Figures are None when not measured; ``reason`` then says why.
+    """One system's line. Figures are missing when it was not measured; ``reason`` then says why.
 
-    ``document_terms`` and ``query_terms`` are mean numbers of non-zero terms, or a dense model's dimensions;
-    ``parameters`` counts the model's parameters; ``index_bytes`` is the size of the index on disk.
+    ``figures`` has each measure's mean over all judged queries; ``document_terms`` and ``query_terms`` are
+    mean numbers of non-zero terms, or a dense model's dimensions; ``parameters`` counts the model's;
+    ``index_bytes`` is the size of the index on disk.
     """
 
     system: str
@@ -23,10 +29,7 @@ class Row:
     status: str
     reason: str = ""
     parameters: int | None = None
-    rr_10: float | None = None
-    ndcg_10: float | None = None
-    r_10: float | None = None
-    r_1000: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
     document_terms: float | None = None
     query_terms: float | None = None
     index_bytes: int | None = None
@@ -34,16 +37,16 @@ class Row:
     queries_per_second: float | None = None
     run: str = ""
     run_sha256: str = ""
-    weights: str = ""
+    weights: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A collection's rows."""
+    """A collection's rows. ``queries`` counts the judged ones, over which the means are taken."""
 
     collection: str
     queries: int
-    measures: list
+    measures: list[Measure]
     rows: list[Row]
 
     @property
@@ -56,35 +59,33 @@ class Table:
         return replace(self, rows=rows)
 
 
-COLUMNS = [field.name for field in fields(Row)]
+def measure(of: SystemArtifacts, qrels: Qrels, measures: Sequence[Measure]) -> Row:
+    """Evaluate a system's run, read a query at a time, and gather the figures of its manifests.
 
-
-def measure(plan: SystemArtifacts, qrels: Qrels, measures: list) -> Row:
-    """Evaluate a plan's run and gather the figures of its manifests."""
-    figures = evaluate(qrels, read_run(plan.run.path), measures).mean
-    run, index = plan.run.manifest(), plan.index.manifest()
+    Whoever calls it has seen that all artifacts are current, and holds their locks.
+    """
+    results = track(read_queries(of.run.path), len(qrels), f"evaluating {of.system.name}", "queries")
+    figures = evaluate(qrels, results, measures)
+    run, index = _manifest(of.run), _manifest(of.index)
     parameters = document_terms = query_terms = None
-    if plan.weights is not None:
-        documents, queries = plan.documents.manifest(), plan.queries.manifest()
+    if of.engine.encodes:
+        documents, queries = _manifest(of.documents), _manifest(of.queries)
         parameters = documents["parameters"]
         document_terms, query_terms = (_terms(manifest["counts"]) for manifest in (documents, queries))
     return Row(
-        system=plan.system.name,
-        kind=plan.system.kind,
+        system=of.system.name,
+        kind=of.system.kind,
         status="measured",
         parameters=parameters,
-        rr_10=figures["RR@10"],
-        ndcg_10=figures["nDCG@10"],
-        r_10=figures["R@10"],
-        r_1000=figures["R@1000"],
+        figures=figures.mean,
         document_terms=document_terms,
         query_terms=query_terms,
         index_bytes=index["bytes"],
         queries=len(qrels),
         queries_per_second=run["queries_per_second"],
-        run=str(plan.run.path),
-        run_sha256=sha256_file(plan.run.path),
-        weights=plan.weights.source if plan.weights else "",
+        run=str(of.run.path),
+        run_sha256=sha256_file(of.run.path),
+        weights=of.weights.record() if of.weights else None,
     )
 
 
@@ -93,18 +94,31 @@ def not_run(system: System, reason: str) -> Row:
     return Row(system.name, system.kind, "not run", reason)
 
 
-def as_records(table: Table) -> list[dict]:
-    """Return the rows as dictionaries, for JSON and CSV."""
-    return [asdict(row) for row in table.rows]
+def as_records(table: Table) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries, for JSON."""
+    return [{f.name: getattr(row, f.name) for f in fields(Row)} for row in table.rows]
 
 
 def as_csv(table: Table) -> str:
-    """Return the rows as CSV."""
+    """Return the rows as CSV, a column a measure."""
     import pandas
 
-    return pandas.DataFrame.from_records(as_records(table), columns=COLUMNS).to_csv(index=False)
+    def flat(record: dict[str, Any]) -> dict[str, Any]:
+        figures, weights = record.pop("figures"), record.pop("weights")
+        return {**record, "weights": weights and weights["source"], **figures}
+
+    return pandas.DataFrame.from_records([flat(record) for record in as_records(table)]).to_csv(index=False)
 
 
-def _terms(counts: dict) -> float:
+def _manifest(artifact: Artifact) -> dict[str, Any]:
+    manifest = artifact.manifest()
+    if manifest is None:
+        raise InputError(
+            f"{artifact.path} has no manifest any more; run the same command again to make it anew"
+        )
+    return manifest
+
+
+def _terms(counts: dict[str, int]) -> float:
     """Mean active terms of a text, or the dimensions of a dense vector."""
     return counts["dimensions"] if "dimensions" in counts else counts["active_terms"] / counts["texts"]

@@ -9,11 +9,11 @@ from repro.base.progress import note
 from repro.models.systems import System, table_systems
 from repro.report import markdown
 from repro.report.readme import pages, shown_systems, update_block
-from repro.report.results import Table, as_csv, as_records
+from repro.report.results import Row, Table, as_csv, as_records
 
 
-def write_table(table: Table, systems: Iterable[System], folder: Path, shown: int) -> None:
-    """Print ``table`` and write it to ``folder``, and its first ``shown`` rows to the page that has its block.
+def write_table(table: Table, systems: Iterable[System], folder: Path, shown: list[Row]) -> None:
+    """Print ``table`` and write it to ``folder``, and the rows ``shown`` to the page that has its block.
 
     The page is left alone if a system that it shows would go.
     """
@@ -23,20 +23,27 @@ def write_table(table: Table, systems: Iterable[System], folder: Path, shown: in
     print(text)
     published = [system for system in systems if system.published]
     if published:
-        text += f"\n\nPublished on MS MARCO passage dev, not measured here:\n\n{markdown.published_table(published)}"
+        published_text = markdown.published_table(published)
+        text += f"\n\nPublished on MS MARCO passage dev, not measured here:\n\n{published_text}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / table.collection
     write_text(Path(f"{path}.md"), text + "\n")
     write_text(Path(f"{path}.csv"), as_csv(table))
-    record = {"collection": table.collection, "rows": as_records(table), "made": provenance()}
+    record = {
+        "collection": table.collection,
+        "queries": table.queries,
+        "measures": [str(measure) for measure in table.measures],
+        "rows": as_records(table),
+        "made": provenance(),
+    }
     write_json(Path(f"{path}.json"), record)
     wrote = [f"{path}.md, .csv, .json", *_write_pages(table, shown)]
     note(f"wrote {' and '.join(wrote)}")
 
 
-def _write_pages(table: Table, shown: int) -> list[str]:
-    """Bring the blocks of README.md and the pages in docs/ up to date; return the pages that have the table's."""
-    block, rows = f"table {table.collection}", table.rows[:shown]
+def _write_pages(table: Table, rows: list[Row]) -> list[str]:
+    """Bring the blocks of README.md and docs/ up to date; return the pages that have the table's."""
+    block = f"table {table.collection}"
     text = markdown.measured_table(table.of(rows), machine=False)
     wrote = []
     for page in pages():

@@ -1,5 +1,8 @@
 """Figures and tables."""
 
+import gc
+import weakref
+
 import pytest
 
 from repro.base.errors import InputError
@@ -7,22 +10,22 @@ from repro.evaluation.measures import evaluate, parse_measures
 from repro.formats.qrels import read_trec_qrels
 from repro.models.systems import table_systems
 from repro.report.markdown import measured_table, not_run_list, published_table, table
-from repro.report.readme import update_block
-from repro.report.results import Row
+from repro.report.results import Row, Table
 
 QRELS = {"q1": {"d1": 3, "d2": 0, "d3": 1}, "q2": {"d1": 1}, "q3": {"d9": 1}}
 RUN = {"q1": {"d2": 3.0, "d1": 2.0, "d4": 1.0}, "q2": {f"x{i:02}": 20.0 - i for i in range(10)} | {"d1": 1.0}}
 
 
 def test_figures_by_hand():
-    mean = evaluate(QRELS, RUN).mean
+    mean = evaluate(QRELS, RUN.items(), parse_measures(["RR@10", "R@10", "R@1000"])).mean
     assert mean["RR@10"] == pytest.approx((1 / 2 + 0 + 0) / 3)  # q2's is 11th, q3 is not answered
     assert mean["R@10"] == pytest.approx((1 / 2 + 0 + 0) / 3)
     assert mean["R@1000"] == pytest.approx((1 / 2 + 1 + 0) / 3)
 
 
 def test_tie_is_broken_as_trec_eval_breaks_it():
-    figures = evaluate({"q": {"a": 1}}, {"q": {"a": 1.0, "b": 1.0}})
+    run = [("q", {"a": 1.0, "b": 1.0})]
+    figures = evaluate({"q": {"a": 1}}, run, parse_measures(["RR@10"]))
     assert figures.per_query["q"]["RR@10"] == 0.5  # b comes before a
 
 
@@ -38,16 +41,47 @@ def test_bad_trec_qrels_are_refused(tmp_path):
         read_trec_qrels(path)
 
 
+class Scores(dict):
+    """One query's results, which can be watched until nobody holds them any more."""
+
+
+def test_a_run_is_read_a_query_at_a_time_and_figures_do_not_depend_on_it(monkeypatch):
+    measures = parse_measures(["RR@10", "nDCG@10"])
+    qrels = {f"q{i}": {f"d{i % 7}": 1} for i in range(50)}
+    alive = []
+
+    def results():
+        for i in range(50):
+            gc.collect()
+            assert sum(reference() is not None for reference in alive) <= 1
+            scores = Scores({f"d{j}": float((i * j) % 11) for j in range(10)})
+            alive.append(weakref.ref(scores))
+            yield f"q{i}", scores
+            del scores
+
+    whole = evaluate(qrels, results(), measures)
+    monkeypatch.setattr("repro.evaluation.measures.HITS", 25)  # three queries at a time
+    assert evaluate(qrels, results(), measures) == whole
+    assert whole.answered == 50
+
+
+def test_answered_and_unjudged_queries_are_counted():
+    figures = evaluate(QRELS, [*RUN.items(), ("q9", {"d1": 1.0})], parse_measures(["RR@10"]))
+    assert (figures.answered, figures.unjudged) == (2, 1)
+
+
 def test_every_row_is_shown_measured_or_not():
+    measures = parse_measures(["nDCG@10", "RR(rel=2)@10"])
+    figures = {"nDCG@10": 0.25, "RR(rel=2)@10": 0.5}
     rows = [
-        Row(
-            "bm25", "bm25", "measured", rr_10=0.5, ndcg_10=0.25, r_10=1, r_1000=1, index_bytes=2048, queries=4
-        ),
+        Row("bm25", "bm25", "measured", figures=figures, index_bytes=2048, queries=4),
         Row("splade-mini", "splade", "not run", "no weights"),
     ]
-    text = measured_table(rows)
-    assert "0.5000" in text and "0.2500" in text and "2 kB" in text
-    assert [line.count("not run") for line in text.splitlines()] == [0, 0, 0, 1]
+    text = measured_table(Table("dl19", 4, measures, rows))
+    header, _, bm25, mini = text.splitlines()
+    assert "nDCG@10 | RR(rel=2)@10" in header
+    assert "0.2500 |       0.5000" in bm25 and "2 kB" in bm25
+    assert "not run" in mini and "not run" not in bm25
     assert not_run_list(rows) == "- splade-mini not run: no weights"
 
 
@@ -68,12 +102,3 @@ def test_table_columns_are_aligned():
         )
         == 1
     )
-
-
-def test_only_the_block_between_markers_changes(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text("before\n<!-- t -->\nold\n<!-- /t -->\nafter\n")
-    assert update_block(path, "t", "new")
-    assert path.read_text() == "before\n<!-- t -->\nnew\n<!-- /t -->\nafter\n"
-    assert not update_block(path, "other", "new")
-    assert not update_block(tmp_path / "missing.md", "t", "new")
