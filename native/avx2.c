@@ -1,6 +1,7 @@
 /* The kernels for processors with AVX2 and FMA.
  *
- * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an optional extension (setup.py).
+ * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an
+ * optional extension (setup.py).
  */
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LEVEL avx2
@@ -9,6 +10,8 @@
 #include "tile.h"
 #include "body.h"
 #include "head.h"
+
+int abi_avx2(void) { return ABI; }
 
 int supported_avx2(void) {
     __builtin_cpu_init();

@@ -1,13 +1,14 @@
 /* The parts of a BERT layer in float32.
  *
- * repro/splade/body.py packs the weights and calls these one after the other; tests/parity compares with transformers'
- * own forward pass. All sums are float32 fused multiply-adds, in another order than a library's, so results differ in
- * the last bits only. Long sums are made of shorter ones (DEPTH): in one go, errors at BERT-Small's width were twice MKL's.
+ * repro/splade/body.py packs the weights and calls these one after the other; tests/parity compares with
+ * transformers' own forward pass. All sums are float32 fused multiply-adds, in another order than a
+ * library's, so results differ in the last bits only. Long sums are made of shorter ones (DEPTH): in one go,
+ * errors at BERT-Small's width were twice MKL's.
  */
 #define HEAD 64   /* dimensions of an attention head */
-#define DEPTH 128 /* products summed in a register before their sum is added to memory: error grows with their number */
+#define DEPTH 128 /* products summed in a register before their sum goes to memory: the error grows with it */
 
-/* e^x to about one unit in the last place: 2^n e^r, |r| <= ln(2) / 2, e^r by its Taylor-like polynomial (Cephes expf). */
+/* e^x to about one unit in the last place: 2^n e^r, |r| <= ln(2) / 2, e^r by Cephes' polynomial (expf). */
 INLINE vec exponential(vec x) {
     x = maximum(x, spread(-87.f)); /* below, what float32 could still hold is nothing beside a softmax's 1 */
     const vec n = nearest(mul(x, spread(1.44269504088896341f)));
@@ -23,7 +24,8 @@ INLINE vec exponential(vec x) {
     return times_power(p, n);
 }
 
-/* x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, erf as the rational function of Eigen and XLA: within 3 units in the last place. */
+/* x Phi(x) = x (1 + erf(x / sqrt 2)) / 2, erf as the rational function of Eigen and XLA: within 3 units in
+ * the last place. */
 INLINE vec gelu(vec x) {
     const vec limit = spread(4.f);
     vec z = mul(x, spread(0.70710678118654752f));
@@ -47,8 +49,8 @@ INLINE vec gelu(vec x) {
 }
 
 /* One tile of body_linear: n rows of x, at most six, the products from first to first + depth, one panel. */
-INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *panel, const float *bias, int64_t first,
-                        int64_t depth, int64_t with_gelu, float *y, int64_t out) {
+INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *panel, const float *bias,
+                        int64_t first, int64_t depth, int64_t with_gelu, float *y, int64_t out) {
     const float *rows[ROWS];
     vec sum[ROWS][REGISTERS];
     EACH_ROW {
@@ -70,20 +72,20 @@ INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *pane
  * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns.
  */
 TARGET void NAME(body_linear)(
-    const float *x, int64_t tokens, int64_t in, const float *packed, const float *bias, int64_t out, int64_t with_gelu,
-    float *y) {
+    const float *x, int64_t tokens, int64_t in, const float *packed, const float *bias, int64_t out,
+    int64_t with_gelu, float *y) {
     for (int64_t c = 0; c < out; c += COLUMNS)
         for (int64_t first = 0; first < in; first += DEPTH) {
             const int64_t depth = in - first < DEPTH ? in - first : DEPTH;
             for (int64_t t = 0; t < tokens; t += ROWS)
-                linear_tile(tokens - t < ROWS ? tokens - t : ROWS, x + t * in, in, packed + c * in, bias + c, first, depth,
-                            with_gelu, y + t * out + c, out);
+                linear_tile(tokens - t < ROWS ? tokens - t : ROWS, x + t * in, in, packed + c * in, bias + c,
+                            first, depth, with_gelu, y + t * out + c, out);
         }
 }
 
-/* Weights of n rows of attention: softmax(scale query . keys), not yet divided by their sums, which go to total. */
-INLINE void attention_weights(int64_t n, const float *const *queries, const float *keys, int64_t length, float scale,
-                              float *weights, float *total) {
+/* Weights of n rows of attention: softmax(scale query . keys), not yet divided by their sums (total). */
+INLINE void attention_weights(int64_t n, const float *const *queries, const float *keys, int64_t length,
+                              float scale, float *weights, float *total) {
     const int64_t padded = round_up(length);
     for (int64_t c = 0; c < padded; c += COLUMNS) {
         vec sum[ROWS][REGISTERS] = {0};
@@ -108,9 +110,9 @@ INLINE void attention_weights(int64_t n, const float *const *queries, const floa
     }
 }
 
-/* n rows of attention for one head of one text: query and context begin at the head's part of a token's row. */
-INLINE void attention_tile(int64_t n, const float *query, int64_t stride, const float *keys, const float *values,
-                           int64_t length, float *weights, float *context, int64_t d) {
+/* n rows of attention for a head of a text: query and context begin at the head's part of a token's row. */
+INLINE void attention_tile(int64_t n, const float *query, int64_t stride, const float *keys,
+                           const float *values, int64_t length, float *weights, float *context, int64_t d) {
     const float *queries[ROWS], *rows[ROWS];
     float total[ROWS];
     EACH_ROW {
@@ -122,25 +124,27 @@ INLINE void attention_tile(int64_t n, const float *query, int64_t stride, const 
         vec sum[ROWS][REGISTERS] = {0};
         multiply(REGISTERS, rows, values + c, stride, length, sum);
         EACH_ROW if (i < n)
-            EACH_REGISTER(REGISTERS) store(context + i * d + c + LANES * j, divide(sum[i][j], spread(total[i])));
+            EACH_REGISTER(REGISTERS) {
+                store(context + i * d + c + LANES * j, divide(sum[i][j], spread(total[i])));
+            }
     }
 }
 
 /* Multi-head self-attention of texts of equal length, heads of 64, every token to every token of its text.
  *
  * qkv: tokens x 3 d, of each token its query, key and value; context: tokens x d.
- * room: (64 + 6) x (length rounded up to 16) floats of working space.
+ * workspace: (64 + 6) x (length rounded up to 16) floats.
  */
 TARGET void NAME(body_attention)(
-    const float *qkv, int64_t texts, int64_t length, int64_t d, float *room, float *context) {
+    const float *qkv, int64_t texts, int64_t length, int64_t d, float *workspace, float *context) {
     const int64_t stride = 3 * d;
-    float *keys = room, *weights = room + HEAD * round_up(length);
+    float *keys = workspace, *weights = workspace + HEAD * round_up(length);
     for (int64_t text = 0; text < texts; text++, qkv += length * stride, context += length * d)
         for (int64_t h = 0; h < d; h += HEAD) {
             transpose(qkv + d + h, length, stride, HEAD, round_up(length), keys);
             for (int64_t t = 0; t < length; t += ROWS)
-                attention_tile(length - t < ROWS ? length - t : ROWS, qkv + t * stride + h, stride, keys, qkv + 2 * d + h,
-                               length, weights, context + t * d + h, d);
+                attention_tile(length - t < ROWS ? length - t : ROWS, qkv + t * stride + h, stride, keys,
+                               qkv + 2 * d + h, length, weights, context + t * d + h, d);
         }
 }
 
@@ -163,20 +167,24 @@ INLINE void normalise(float *row, int64_t d, const float *gain, const float *bia
 
 /* x = normalise(x + added), row by row; added may be null. */
 TARGET void NAME(body_add_normalise)(
-    float *x, const float *added, int64_t tokens, int64_t d, const float *gain, const float *bias, float epsilon) {
+    float *x, const float *added, int64_t tokens, int64_t d, const float *gain, const float *bias,
+    float epsilon) {
     for (int64_t t = 0; t < tokens; t++) {
         float *row = x + t * d;
         if (added)
-            for (int64_t k = 0; k < d; k += LANES) store(row + k, add(load(row + k), load(added + t * d + k)));
+            for (int64_t k = 0; k < d; k += LANES)
+                store(row + k, add(load(row + k), load(added + t * d + k)));
         normalise(row, d, gain, bias, epsilon);
     }
 }
 
 /* x = words[id] + positions[place in the text], row by row: ids of texts of equal length. */
 TARGET void NAME(body_embed)(
-    const int64_t *ids, int64_t texts, int64_t length, int64_t d, const float *words, const float *positions, float *x) {
+    const int64_t *ids, int64_t texts, int64_t length, int64_t d, const float *words, const float *positions,
+    float *x) {
     for (int64_t t = 0; t < texts * length; t++) {
         const float *word = words + ids[t] * d, *position = positions + t % length * d;
-        for (int64_t k = 0; k < d; k += LANES) store(x + t * d + k, add(load(word + k), load(position + k)));
+        for (int64_t k = 0; k < d; k += LANES)
+            store(x + t * d + k, add(load(word + k), load(position + k)));
     }
 }

@@ -1,4 +1,4 @@
-/* A tile of a float32 matrix product, kept in registers: what all float32 products of the kernels are made of. */
+/* A tile of a float32 matrix product, kept in registers: all float32 products here are made of it. */
 #define ROWS 6
 #if LANES == 16
 #define REGISTERS 4 /* of a row: with 6 rows, 24 sums in 32 registers */
@@ -22,8 +22,9 @@ INLINE void multiply(const int m, const float *const *rows, const float *b, int6
     }
 }
 
-/* columns[k][t] = rows[t][k]: length rows of d floats, stride apart; the last again and again up to padded. */
-INLINE void transpose(const float *rows, int64_t length, int64_t stride, int64_t d, int64_t padded, float *columns) {
+/* columns[k][t] = rows[t][k]: length rows of d floats, stride apart; the last again up to padded. */
+INLINE void transpose(const float *rows, int64_t length, int64_t stride, int64_t d, int64_t padded,
+                      float *columns) {
     for (int64_t t = 0; t < padded; t++) {
         const float *row = rows + (t < length ? t : length - 1) * stride;
         for (int64_t k = 0; k < d; k++) columns[k * padded + t] = row[k];

@@ -1,4 +1,4 @@
-"""Look at this machine: Python, Java, packages, memory, disk, and the weights of each system; name the fix of what lacks.
+"""Look at this machine: Python, Java, packages, memory, disk, kernels, models; name the fix of what lacks.
 
     python -m repro.doctor
 
@@ -20,7 +20,7 @@ from repro.cli.guard import guarded
 from repro.lucene.java import anserini_jar, find_java
 from repro.models.systems import System, table_systems
 from repro.models.weights import resolve
-from repro.splade.native import kernels
+from repro.splade.native import choose
 
 PACKAGES = (
     "torch",
@@ -34,14 +34,17 @@ PACKAGES = (
 LEAST_MEMORY_GB = 4
 LEAST_DISK_GB = 2
 CORPUS_DISK_GB = 180
-"""MS MARCO passage with all of the table's systems, extrapolated: 1.1 kB a passage for a SPLADE model's vectors and
-index (measured on msmarco-mini), and twice 4 bytes a dimension for a dense one's embeddings and index."""
+"""MS MARCO passage with all of the table's systems, extrapolated from msmarco-mini.
+
+1.1 kB a passage for a SPLADE model's vectors and index; for a dense one's embeddings and index, twice 4 bytes
+a dimension.
+"""
 
 
 class Check(NamedTuple):
     """One line of the report."""
 
-    what: str
+    subject: str
     ok: bool
     found: str
 
@@ -51,11 +54,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m repro.doctor", description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("work"), help="the folder whose disk is looked at")
     args = parser.parse_args(argv)
-    needed = [*machine(args.work), java(), *packages()]
+    needed = [*machine(args.work), java(), *packages(), kernels()]
     models = list(weights())
     for check in (*needed, *models):
-        print(f"{'ok ' if check.ok else 'NO '} {check.what:<22} {check.found}")
-    print(f"    {'fast SPLADE encoding':<22} {fast_encoding()}")
+        print(f"{'ok ' if check.ok else 'NO '} {check.subject:<22} {check.found}")
     if all(check.ok for check in needed) and any(check.ok for check in models):
         print("\nready: python -m repro.table")
         return 0
@@ -91,11 +93,18 @@ def java() -> Check:
         return Check("Java", False, str(error))
 
 
-def fast_encoding() -> str:
-    """Say whether the compiled kernels are there and fit this processor; without them encoding works, slower."""
-    if (found := kernels()) is not None:
-        return f"int8 screening, compiled kernels for {found.level.upper()}"
-    return "no compiled kernels: none built (no C compiler at installation?), or no AVX2; plain torch instead"
+def kernels() -> Check:
+    """Check that the compiled kernels can be used, or done without: encoding works without them, slower.
+
+    Not ok only if REPRO_NATIVE asks for some that cannot run here, since encoding refuses that.
+    """
+    try:
+        choice = choose()
+    except InputError as error:
+        return Check("SPLADE kernels", False, str(error))
+    if choice.kernels is not None:
+        return Check("SPLADE kernels", True, f"compiled, for {choice.kernels.level.upper()}")
+    return Check("SPLADE kernels", True, f"plain torch, slower: {choice.reason}")
 
 
 def packages() -> Iterator[Check]:

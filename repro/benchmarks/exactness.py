@@ -44,11 +44,12 @@ def compare(
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     model = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False).eval()
+    known = np.array([term != "" for term in encoder.vocabulary])  # rows that pad the layer are no terms
     found, texts = Comparison(), iter(texts)
     while chunk := list(itertools.islice(texts, CHUNK)):
         encoded = encoder.encode(chunk)
         for i, text in enumerate(chunk):
-            _add(found, plain_weights(model, tokenizer, text), *encoded.row(i))
+            _add(found, plain_weights(model, tokenizer, text) * known, *encoded.row(i))
         yield found
 
 

@@ -1,1 +1,4 @@
-"""SPLADE: a masked language model whose pooled logits are sparse term weights. The only package that runs such models."""
+"""SPLADE: a masked language model whose pooled logits are sparse term weights.
+
+The only package that runs such models.
+"""

@@ -1,14 +1,16 @@
 """The body of a masked language model: from token ids to the hidden states that go into its output layer.
 
-``CompiledBody`` computes the float32 formulas of transformers' ``BertForMaskedLM`` and ``DistilBertForMaskedLM`` with the
-kernels of ``native/body.h``. They fuse bias and GELU into the products, keep a softmax's rows in the cache and cost a few
-microseconds to call; on small models a framework spends as long between the products as in them. Sums are taken in
-another order, so results differ in the last bits of float32. Other models, other processors and GPUs take the forward
-pass of transformers, ``ModelBody``. Both take texts of equal length, so that nothing is padded.
+``CompiledBody`` computes the float32 formulas of transformers' ``BertForMaskedLM`` and
+``DistilBertForMaskedLM`` with the kernels of ``native/body.h``. They fuse bias and GELU into the products,
+keep a softmax's rows in the cache and cost a few microseconds to call; on small models a framework spends as
+long between the products as in them. Sums are taken in another order, so results differ in the last bits of
+float32. Other models, other processors and GPUs take the forward pass of transformers, ``ModelBody``. Both
+take texts of equal length, so that nothing is padded.
 """
 
 import threading
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import nn
 from transformers import BertForMaskedLM, DistilBertForMaskedLM, PreTrainedModel
 
 from repro.splade import native
+from repro.splade.kernels import HEAD, Kernels
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,14 @@ ARCHITECTURES = {
 
 
 def compiles(model: PreTrainedModel) -> bool:
-    """Tell whether the kernels are there and compute what ``model`` does: heads of 64, GELU by erf, absolute positions."""
+    """Tell whether there are kernels that compute ``model``: heads of 64, GELU by erf, absolute positions."""
     config = model.config
     if native.kernels() is None or model.device.type != "cpu" or type(model) not in ARCHITECTURES:
         return False
     bert = isinstance(model, BertForMaskedLM)
     return (
-        config.hidden_size == config.num_attention_heads * native.HEAD
-        and (config.intermediate_size if bert else config.hidden_dim) % native.HEAD == 0
+        config.hidden_size == config.num_attention_heads * HEAD
+        and (config.intermediate_size if bert else config.hidden_dim) % HEAD == 0
         and (config.hidden_act if bert else config.activation) == "gelu"
         and getattr(config, "position_embedding_type", "absolute") == "absolute"
         and not getattr(config, "is_decoder", False)
@@ -103,90 +106,110 @@ class ModelBody:
 
     @torch.inference_mode()
     def __call__(self, ids: np.ndarray) -> torch.Tensor:
-        """Return the hidden states, float32 on the model's device, texts x tokens x d, of token ids, texts x tokens."""
+        """Return hidden states, float32 on the model's device, texts x tokens x d, of ids, texts x tokens."""
         return self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float()
 
 
 class CompiledBody:
-    """The same of a ``model`` for which ``compiles`` holds, with a copy of its weights. Several threads may call it at once."""
+    """The same of a ``model`` for which ``compiles`` holds, with a copy of its weights.
+
+    Several threads may call it at once.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
+        kernels = native.kernels()
+        if kernels is None:
+            raise ValueError("the compiled body needs the compiled kernels")
         names = ARCHITECTURES[type(model)]
         part = model.get_submodule
+        self.kernels = kernels
         self.d = model.config.hidden_size
-        self.words = _array(part(names.words).weight)
-        self.positions = _array(part(names.positions).weight)
+        self.words = _array(cast(nn.Embedding, part(names.words)).weight)
+        self.positions = _array(cast(nn.Embedding, part(names.positions)).weight)
         if names.types:  # a text is one segment, so its type's embedding goes with each position's
-            self.positions = self.positions + _array(part(names.types).weight)[0]
-        self.embedded = _Normalisation(part(names.embedded))
-        self.layers = [_Layer(layer, names) for layer in part(names.layers)]
-        self.transform = _Linear([part(names.transform)], gelu=True)
-        self.transform_norm = _Normalisation(part(names.transform_norm))
+            self.positions = self.positions + _array(cast(nn.Embedding, part(names.types)).weight)[0]
+        self.embedded = _Normalisation(kernels, model, names.embedded)
+        layers = cast(nn.ModuleList, part(names.layers))
+        self.layers = [_Layer(kernels, layer, names) for layer in layers]
+        self.transform = _Linear(kernels, model, names.transform, gelu=True)
+        self.transform_norm = _Normalisation(kernels, model, names.transform_norm)
         self.widest = max([3 * self.d] + [len(layer.widened.bias) for layer in self.layers])
         self.local = threading.local()
 
     def __call__(self, ids: np.ndarray) -> torch.Tensor:
-        """Return the hidden states, float32, texts x tokens x d, of int64 token ids, texts x tokens."""
-        texts, length = ids.shape
-        if length > len(self.positions) or ids.max() >= len(self.words):
-            raise IndexError(f"token {ids.max()} or position {length - 1}: the model has no embedding of it")
-        tokens = ids.size
-        x, wide, narrow = self._room(tokens)
-        native.embed(ids, self.words, self.positions, x)
-        self.embedded(x, tokens)
-        for layer in self.layers:
-            layer.query_key_value(x, tokens, wide)
-            native.attention(wide, texts, length, self.d, narrow)
-            layer.attended(narrow, tokens, wide)
-            layer.attention_norm(x, tokens, added=wide)
-            layer.widened(x, tokens, wide)
-            layer.narrowed(wide, tokens, narrow)
-            layer.layer_norm(x, tokens, added=narrow)
-        states = np.empty((texts, length, self.d), np.float32)
-        self.transform(x, tokens, states)
-        self.transform_norm(states, tokens)
-        return torch.from_numpy(states)
+        """Return hidden states, float32, texts x tokens x d, of int64 ids, texts x tokens.
 
-    def _room(self, tokens: int) -> list[np.ndarray]:
-        """Return this thread's working space, kept between batches: new pages cost as much as a small product."""
+        IndexError for an id or a position that the model has no embedding of.
+        """
+        texts, length = ids.shape
+        x, flat, narrow = self._workspace(ids.size)
+        qkv, wide = _view(flat, ids.size, 3 * self.d), _view(flat, ids.size, self.d)
+        self.kernels.embed(ids, self.words, self.positions, x)
+        self.embedded(x)
+        for layer in self.layers:
+            layer.query_key_value(x, qkv)
+            self.kernels.attention(qkv, texts, narrow)
+            layer.attended(narrow, wide)
+            layer.attention_norm(x, added=wide)
+            widened = _view(flat, ids.size, len(layer.widened.bias))
+            layer.widened(x, widened)
+            layer.narrowed(widened, narrow)
+            layer.layer_norm(x, added=narrow)
+        states = np.empty((ids.size, self.d), np.float32)
+        self.transform(x, states)
+        self.transform_norm(states)
+        return torch.from_numpy(states.reshape(texts, length, self.d))
+
+    def _workspace(self, tokens: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return this thread's arrays: tokens x d, one for any layer's outputs, and tokens x d.
+
+        They are kept between batches: new pages cost as much as a small product.
+        """
         if getattr(self.local, "tokens", 0) < tokens:
+            widths = self.d, self.widest, self.d
+            self.local.arrays = [np.empty(tokens * width, np.float32) for width in widths]
             self.local.tokens = tokens
-            self.local.room = [
-                np.empty(tokens * width, np.float32) for width in (self.d, self.widest, self.d)
-            ]
-        return self.local.room
+        x, flat, narrow = self.local.arrays
+        return _view(x, tokens, self.d), flat, _view(narrow, tokens, self.d)
 
 
 class _Linear:
     """One or several linear modules of the same input, their outputs side by side."""
 
-    def __init__(self, modules: list[nn.Linear], gelu: bool = False) -> None:
-        self.packed = native.pack_columns(np.concatenate([_array(module.weight) for module in modules]))
+    def __init__(self, kernels: Kernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
+        modules = [cast(nn.Linear, root.get_submodule(name)) for name in names]
+        self.kernels, self.gelu = kernels, gelu
+        self.packed = kernels.pack_columns(np.concatenate([_array(module.weight) for module in modules]))
         self.bias = np.concatenate([_array(module.bias) for module in modules])
-        self.gelu = gelu
 
-    def __call__(self, x: np.ndarray, tokens: int, y: np.ndarray) -> None:
-        native.linear(x, tokens, self.packed, self.bias, self.gelu, y)
+    def __call__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.kernels.linear(x, self.packed, self.bias, self.gelu, y)
 
 
 class _Normalisation:
-    def __init__(self, module: nn.LayerNorm) -> None:
+    def __init__(self, kernels: Kernels, root: nn.Module, name: str) -> None:
+        module = cast(nn.LayerNorm, root.get_submodule(name))
+        self.kernels = kernels
         self.gain, self.bias, self.epsilon = _array(module.weight), _array(module.bias), module.eps
 
-    def __call__(self, x: np.ndarray, tokens: int, added: np.ndarray | None = None) -> None:
-        native.add_normalise(x, added, tokens, self.gain, self.bias, self.epsilon)
+    def __call__(self, x: np.ndarray, added: np.ndarray | None = None) -> None:
+        self.kernels.add_normalise(x, added, self.gain, self.bias, self.epsilon)
 
 
 class _Layer:
-    def __init__(self, layer: nn.Module, names: Names) -> None:
-        part = layer.get_submodule
-        self.query_key_value = _Linear([part(names.query), part(names.key), part(names.value)])
-        self.attended = _Linear([part(names.attended)])
-        self.attention_norm = _Normalisation(part(names.attention_norm))
-        self.widened = _Linear([part(names.widened)], gelu=True)
-        self.narrowed = _Linear([part(names.narrowed)])
-        self.layer_norm = _Normalisation(part(names.layer_norm))
+    def __init__(self, kernels: Kernels, layer: nn.Module, names: Names) -> None:
+        self.query_key_value = _Linear(kernels, layer, names.query, names.key, names.value)
+        self.attended = _Linear(kernels, layer, names.attended)
+        self.attention_norm = _Normalisation(kernels, layer, names.attention_norm)
+        self.widened = _Linear(kernels, layer, names.widened, gelu=True)
+        self.narrowed = _Linear(kernels, layer, names.narrowed)
+        self.layer_norm = _Normalisation(kernels, layer, names.layer_norm)
 
 
-def _array(parameter: nn.Parameter) -> np.ndarray:
+def _array(parameter: torch.Tensor) -> np.ndarray:
     return parameter.detach().float().contiguous().numpy()
+
+
+def _view(flat: np.ndarray, tokens: int, width: int) -> np.ndarray:
+    """Return the beginning of a workspace as tokens x width."""
+    return flat[: tokens * width].reshape(tokens, width)

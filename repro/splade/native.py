@@ -1,172 +1,141 @@
-"""The optional compiled kernels of ``native/``: found, loaded with ctypes, called on NumPy arrays.
+"""The optional compiled library of ``native/``: where it is, whether it fits, which of its levels is used.
 
-They are built when the package is installed where there is a C compiler; everything works without them, slower.
+It is built when the package is installed where there is a C compiler; everything works without it, slower. A
+library that is there and cannot be used is told of once, and done without.
 """
 
 import ctypes
-import importlib.util
 import os
+import site
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-
-import numpy as np
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 from repro.base.errors import InputError
+from repro.base.progress import note
+from repro.splade.kernels import SHAPES, Kernels
 
 MODULE = "repro_native"
-ROWS = 6
-"""Rows of a tile of a float32 product, as in tile.h."""
-HEAD = 64
-"""Dimensions of an attention head, as in body.h."""
+ABI = 2
+"""What the library must answer to ``abi_<level>``, as in simd.h."""
+LEVELS = tuple(SHAPES)
+"""Sets of instructions, best first: AVX-512 with VNNI, AVX2 with FMA."""
+CURE = "install the package again: pip install --force-reinstall --no-deps . in its checkout"
+
+
+class UnusableLibraryError(Exception):
+    """A library that is there but damaged or of another build; the message names the file."""
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """The kernels for one set of instructions.
+class Choice:
+    """The kernels to use; if None, ``reason`` says why, and ``damaged`` that they are there but unusable."""
 
-    ``level`` ends their names; ``terms`` go into a block of packed int8 weights, whose magnitude is at most ``largest``
-    (head.h); ``columns`` into a panel of packed float32 weights (tile.h).
-    """
-
-    library: ctypes.CDLL
-    level: str
-    terms: int
-    largest: int
-    columns: int
-
-    def call(self, kernel: str, *arguments: np.ndarray | float | None) -> None:
-        """Call a kernel: arrays go as pointers, int as int64_t, float as float, None as a null pointer."""
-        getattr(self.library, f"{kernel}_{self.level}")(*map(_argument, arguments))
-
-
-LEVELS = {
-    "avx512": {"terms": 48, "largest": 127, "columns": 64},
-    "avx2": {"terms": 16, "largest": 63, "columns": 16},
-}
-"""Sets of instructions, best first: AVX-512 with VNNI, AVX2 with FMA."""
+    kernels: Kernels | None
+    reason: str = ""
+    damaged: bool = False
 
 
 @cache
 def kernels() -> Kernels | None:
-    """Return the best kernels for this processor; None if there are none, or they were not built.
+    """Return the kernels that ``choose`` finds; note on stderr, once, if they are there but unusable."""
+    choice = choose()
+    if choice.damaged:
+        note(f"warning: {choice.reason}; encoding without compiled kernels, slower")
+    return choice.kernels
 
-    The environment's REPRO_NATIVE names one of LEVELS to use that one, or is 0 to use none.
+
+def choose() -> Choice:
+    """Return the best kernels for this processor.
+
+    The environment's REPRO_NATIVE names one of LEVELS to use that one, or is 0 to use none; InputError if it
+    is something else, or names a level that cannot run here.
     """
-    wanted = os.environ.get("REPRO_NATIVE")
-    if wanted not in (None, "0", *LEVELS):
-        raise InputError(f"REPRO_NATIVE={wanted}: expected 0, {' or '.join(LEVELS)}")
-    levels = [] if wanted == "0" else [wanted] if wanted else LEVELS
-    return next(filter(None, map(open_kernels, levels)), None)
+    requested = os.environ.get("REPRO_NATIVE") or None
+    if requested == "0":
+        return Choice(None, "switched off by REPRO_NATIVE=0")
+    if requested not in (None, *LEVELS):
+        raise InputError(f"REPRO_NATIVE={requested}: expected 0, {' or '.join(LEVELS)}")
+    choice = _choose([requested] if requested else LEVELS)
+    if requested and choice.kernels is None:
+        raise InputError(f"REPRO_NATIVE={requested} cannot be used: {choice.reason}")
+    return choice
+
+
+def _choose(levels: list[str] | tuple[str, ...]) -> Choice:
+    if not any(libraries()):
+        return Choice(None, "none were built (no C compiler at installation?)")
+    try:
+        for level in levels:
+            if (found := open_kernels(level)) is not None:
+                return Choice(found)
+    except UnusableLibraryError as error:
+        return Choice(None, f"{error}; {CURE}", damaged=True)
+    return Choice(None, f"this processor has no {' or '.join(levels).upper()}")
 
 
 def open_kernels(level: str) -> Kernels | None:
-    """Return the kernels of ``level``; None if they were not built, or this processor lacks the instructions."""
-    spec = importlib.util.find_spec(MODULE)
-    if spec is None or not spec.origin:
-        return None
-    library = ctypes.CDLL(spec.origin)
-    return Kernels(library, level, **LEVELS[level]) if getattr(library, f"supported_{level}")() else None
+    """Return the kernels of ``level``; None if none were built, or this processor lacks the instructions.
 
-
-def pack_terms(quantised: np.ndarray) -> np.ndarray:
-    """Lay int8 weights, terms x d, out as head_screen reads them: blocks of terms, 4 dimensions together, made positive.
-
-    Terms beyond the last are zeros.
+    UnusableLibraryError if all libraries that are there are damaged or of another build.
     """
-    terms, d = quantised.shape
-    size, offset = kernels().terms, kernels().largest + 1
-    blocks = -(-terms // size)
-    padded = np.full((blocks * size, d), offset, np.uint8)
-    padded[:terms] = (quantised.astype(np.int16) + offset).astype(np.uint8)
-    laid_out = padded.reshape(blocks, size, d // 4, 4).transpose(0, 2, 1, 3)
-    return _aligned(laid_out)
+    problem = None
+    for path in libraries():
+        try:
+            return _open(path, level)
+        except UnusableLibraryError as error:
+            problem = problem or error
+    if problem:
+        raise problem
+    return None
 
 
-def pack_columns(weight: np.ndarray) -> np.ndarray:
-    """Lay a float32 matrix, outputs x inputs, out as body_linear reads it: panels of outputs, input by input."""
-    outputs, inputs = weight.shape
-    columns = kernels().columns
-    return _aligned(weight.reshape(outputs // columns, columns, inputs).transpose(0, 2, 1))
+def libraries() -> Iterator[Path]:
+    """Yield the files that may be the library: beside this package, then where packages are installed.
 
-
-def screen(
-    hidden: np.ndarray,
-    lengths: np.ndarray,
-    packed: np.ndarray,
-    term_bounds: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    text_bounds: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> list[np.ndarray]:
-    """Return, for each text, the ids (int32, ascending) of the terms whose upper bound is positive.
-
-    hidden: int8, tokens x d, the texts one after the other; lengths: tokens of each text; packed: by ``pack_terms``;
-    term_bounds: scale, bias, norm and error, float32, one for each packed term; text_bounds: scale, error and norm,
-    float32, one for each text. See ``head.h`` for the bound.
+    The import system is not asked, since ``python -m`` has it look into the current folder first.
     """
-    texts, room = len(lengths), packed.shape[0] * packed.shape[2]
-    start = -(kernels().largest + 1) * hidden.sum(axis=1, dtype=np.int32)
-    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    found = np.empty((texts, room), np.int32)
-    count = np.empty(texts, np.int64)
-    all_texts, all_terms = (
-        (hidden, start, bounds, texts, hidden.shape[1]),
-        (packed, len(packed), *term_bounds),
-    )
-    kernels().call("head_screen", *all_texts, *all_terms, *text_bounds, found, room, count)
-    return [found[i, : count[i]] for i in range(texts)]
+    folders = [str(Path(__file__).parents[2]), *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    for folder in dict.fromkeys(folders):
+        for suffix in EXTENSION_SUFFIXES:
+            if (path := Path(folder, MODULE + suffix)).is_file():
+                yield path
 
 
-def exact(hidden: np.ndarray, weight: np.ndarray, bias: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """Return the float32 max-pooled logits of ``terms`` in one text: hidden tokens x d, weight vocabulary x d."""
-    logits = np.empty(len(terms), np.float32)
-    tokens, d = hidden.shape
-    room = np.empty(d * _round_up(tokens), np.float32)
-    kernels().call("head_exact", hidden, tokens, d, weight, bias, terms, len(terms), room, logits)
-    return logits
+def _open(path: Path, level: str) -> Kernels | None:
+    try:
+        if _is_cut_short(path):
+            raise UnusableLibraryError(f"{path} is cut short")
+        library = ctypes.CDLL(str(path))
+        if not getattr(library, f"supported_{level}")():
+            return None
+        if (found := getattr(library, f"abi_{level}")()) != ABI:
+            raise UnusableLibraryError(f"{path} is of another build (ABI {found}, expected {ABI})")
+        return Kernels(library, level)
+    except AttributeError as error:
+        raise UnusableLibraryError(f"{path} is of another build (it lacks a function)") from error
+    except OSError as error:
+        raise UnusableLibraryError(f"{path} does not load ({error})") from error
 
 
-def embed(ids: np.ndarray, words: np.ndarray, positions: np.ndarray, x: np.ndarray) -> None:
-    """Write words[id] + positions[place] to ``x``: ids int64, texts x tokens; the embeddings float32, rows of d."""
-    kernels().call("body_embed", ids, *ids.shape, words.shape[1], words, positions, x)
-
-
-def linear(
-    x: np.ndarray, tokens: int, packed: np.ndarray, bias: np.ndarray, gelu: bool, y: np.ndarray
-) -> None:
-    """Write x W^T + bias to ``y``, through GELU if asked for: x tokens x inputs, y tokens x outputs, W by ``pack_columns``."""
-    kernels().call("body_linear", x, tokens, packed.shape[1], packed, bias, len(bias), int(gelu), y)
-
-
-def attention(qkv: np.ndarray, texts: int, length: int, d: int, context: np.ndarray) -> None:
-    """Write self-attention with heads of 64 to ``context``, tokens x d; qkv: tokens x 3 d, texts of equal length."""
-    room = np.empty((HEAD + ROWS) * _round_up(length), np.float32)
-    kernels().call("body_attention", qkv, texts, length, d, room, context)
-
-
-def add_normalise(
-    x: np.ndarray, added: np.ndarray | None, tokens: int, gain: np.ndarray, bias: np.ndarray, epsilon: float
-) -> None:
-    """Replace ``x``, tokens x d, by the layer normalisation of x + added (of x alone without ``added``)."""
-    kernels().call("body_add_normalise", x, added, tokens, len(gain), gain, bias, epsilon)
-
-
-def _round_up(tokens: int) -> int:
-    return -(-tokens // 16) * 16
-
-
-def _aligned(values: np.ndarray) -> np.ndarray:
-    """Copy ``values`` to memory aligned to 64 bytes."""
-    buffer = np.empty(values.nbytes + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    copy = buffer[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
-
-
-def _argument(value: np.ndarray | float | None) -> object:
-    if isinstance(value, np.ndarray):
-        if not value.flags.c_contiguous:
-            raise ValueError("the kernels read contiguous arrays only")
-        return ctypes.c_void_p(value.ctypes.data)
-    if value is None:
-        return None
-    return ctypes.c_int64(value) if isinstance(value, int) else ctypes.c_float(value)
+def _is_cut_short(path: Path) -> bool:
+    """Tell whether an ELF file ends before its segments do: loading it would be a bus error, no exception."""
+    with open(path, "rb") as file:
+        header = file.read(64)
+        if header[:5] != b"\x7fELF\x02":  # another format, or another machine's: the loader says so
+            return False
+        if len(header) < 64:
+            return True
+        (table,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(table)
+        segments = file.read(size * count)
+    if len(segments) < size * count:
+        return True
+    length = path.stat().st_size
+    return any(sum(struct.unpack_from("<Q16xQ", segments, size * i + 8)) > length for i in range(count))

@@ -1,13 +1,14 @@
-"""The max-pooled head with a gradient, put into a Sentence Transformers SPLADE model in place of its own two modules' work.
+"""The max-pooled head with a gradient, put into a Sentence Transformers SPLADE model in place of its own.
 
-Only the token that won a term's maximum, and only where the maximum is positive, gets a gradient; so the forward pass keeps
-that token's number, and the backward pass gathers and scatters a few hundred rows a text:
+Only the token that won a term's maximum, and only where the maximum is positive, gets a gradient; so the
+forward pass keeps that token's number, and the backward pass gathers and scatters a few hundred rows a text:
 
     y[i, v] = relu(max_t h[i, t] . w[v] + b[v]),   t*(i, v) the winner,   g = dL/dy where y > 0
-    dL/dh[i, t] = sum over v with t*(i, v) = t of g[i, v] w[v]      dL/dw[v] = sum over i of g[i, v] h[i, t*(i, v)]
+    dL/dh[i, t] = sum over v with t*(i, v) = t of g[i, v] w[v]
+    dL/dw[v] = sum over i of g[i, v] h[i, t*(i, v)]
 
-The forward pass screens (``head.py``) where that pays, else it walks all terms block by block. The tokens x vocabulary tensor
-never exists, in either direction.
+The forward pass screens (``head.py``) where that pays, else it walks all terms block by block. The tokens x
+vocabulary tensor never exists, in either direction.
 """
 
 import os
@@ -15,24 +16,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import MethodType
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from sentence_transformers import SparseEncoder
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sparse_encoder.modules import SpladePooling
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import MaskedLMOutput
 
-from repro.splade.head import BLOCK, CUDA_BLOCK, MaxPooledHead, choose_method
+from repro.splade.head import MaxPooledHead, choose_method
+from repro.splade.screening import blocks
 
 GROUP_TOKENS = 4096
-"""Tokens, padding included, that go through the body together on a CPU: texts of like length, so that little is padding."""
+"""Tokens, padding included, that go through the body together on a CPU: texts of like length."""
 CUDA_GROUPS = 4
 """Parts of a batch on a GPU, by length."""
 KEPT_BYTES = 2**30
-"""Activations of the body that a batch keeps for the backward pass on a CPU; what is beyond is computed a second time."""
+"""Activations of the body that a batch keeps for the backward pass on a CPU; others are computed again."""
 BYTES_PER_STATE = 100
-"""What a layer of BERT keeps for the backward pass, for each of a token's dimensions: some 25 float32 numbers."""
+"""What a layer of BERT keeps for the backward pass, a dimension of a token: some 25 float32 numbers."""
 GATHERED = 2**18
 """Rows that the backward pass gathers at a time."""
 
@@ -47,10 +54,17 @@ class Winners(NamedTuple):
 
 
 class _MaxPool(torch.autograd.Function):
-    """hidden (texts x tokens x d), weight (vocabulary x d), bias -> relu of max-pooled logits (texts x vocabulary)."""
+    """The relu of max-pooled logits, texts x vocabulary, of hidden states, texts x tokens x d."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, bias: Tensor, lengths: Tensor, find: Callable) -> Tensor:
+    def forward(
+        ctx: FunctionCtx,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        lengths: Tensor,
+        find: Callable[[Tensor, Tensor], Winners],
+    ) -> Tensor:
         won = find(hidden.detach(), lengths)
         ctx.save_for_backward(hidden, weight, won.texts, won.terms, won.tokens)
         pooled = torch.zeros(len(hidden), len(weight), device=hidden.device)
@@ -58,8 +72,8 @@ class _MaxPool(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        hidden, weight, texts, terms, tokens = ctx.saved_tensors
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, texts, terms, tokens = cast(Any, ctx).saved_tensors  # which torch's own type lacks
         received = gradient[texts, terms]
         flat = hidden.reshape(-1, hidden.shape[2])
         rows = texts * hidden.shape[1] + tokens
@@ -74,16 +88,19 @@ class _MaxPool(torch.autograd.Function):
 
 
 class TrainableHead:
-    """The output layer of a masked language model, pooled and differentiable; ``parameters`` stay the model's own."""
+    """The output layer of a masked language model, pooled and differentiable; parameters stay the model's."""
 
     def __init__(self, layer: nn.Linear, threads: int | None = None) -> None:
         self.layer = layer
-        self.threads = threads or os.cpu_count()
+        self.threads = threads or os.cpu_count() or 1
         self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
         self._screen: tuple[tuple[int, ...], MaxPooledHead] | None = None
 
     def pool(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Return SPLADE weights, texts x vocabulary (float32), of padded hidden states; lengths counts each text's tokens."""
+        """Return SPLADE weights, texts x vocabulary (float32), of padded hidden states.
+
+        hidden: texts x tokens x d; lengths counts each text's tokens.
+        """
         weight, bias = self.layer.weight, self.layer.bias
         pooled = _MaxPool.apply(hidden, weight, bias, lengths, self._winners)
         return torch.log1p(pooled)
@@ -95,16 +112,16 @@ class TrainableHead:
         return self._blocked(hidden, lengths)
 
     def _screened(self, hidden: Tensor, lengths: Tensor) -> Winners:
-        """Screen in int8 what could be positive, then compute that in float32; texts are spread over the workers."""
+        """Screen in int8 what could be positive, then compute that in float32, on all workers."""
         head = self._quantised()
-        texts = [(i, hidden[i, :length]) for i, length in enumerate(lengths.tolist())]
+        texts = [(i, hidden[i, :length].contiguous()) for i, length in enumerate(lengths.tolist())]
         parts = [texts[start :: self.threads] for start in range(self.threads)]
         weight, bias = self.layer.weight.detach(), self.layer.bias.detach()
 
         def work(part: list[tuple[int, Tensor]]) -> list[Winners]:
             found = []
             for i, states in part:
-                terms = torch.from_numpy(head.candidates(states.numpy())).long()
+                terms = torch.from_numpy(head.candidates(states)).long()
                 logits, tokens = (states @ weight[terms].T).max(dim=0)
                 logits = logits + bias[terms]
                 keep = logits > 0
@@ -122,18 +139,19 @@ class TrainableHead:
         dtype = torch.get_autocast_dtype(hidden.device.type) if _autocast(hidden) else torch.float32
         states = hidden.reshape(texts * length, d).to(dtype)
         weight, bias = self.layer.weight.detach(), self.layer.bias.detach().float()
-        size, found = CUDA_BLOCK if hidden.is_cuda else BLOCK, []
-        for start in range(0, len(weight), size):
-            products = torch.mm(states, weight[start : start + size].to(dtype).T).view(texts, length, -1)
+        found = []
+        for part in blocks(weight):
+            products = torch.mm(states, weight[part].to(dtype).T).view(texts, length, -1)
             products.masked_fill_(padding[:, :, None], float("-inf"))
             logits, tokens = products.max(dim=1)
-            logits = logits.float() + bias[start : start + size]
+            logits = logits.float() + bias[part]
             row, term = (logits > 0).nonzero(as_tuple=True)
-            found.append(Winners(row, term + start, tokens[row, term], logits[row, term]))
+            found.append(Winners(row, term + part.start, tokens[row, term], logits[row, term]))
         return Winners(*(torch.cat(column) for column in zip(*found)))
 
     def _quantised(self) -> MaxPooledHead:
-        """Return the screening head of the weights as they are now; made anew after each step of the optimiser.
+        """Return the screening head of the weights as they are now; made anew after each step of the
+        optimiser.
 
         torch's version counter would not tell: fused optimisers change parameters without counting it up.
         """
@@ -145,39 +163,38 @@ class TrainableHead:
 
 
 def use_max_pooled_head(model: SparseEncoder, threads: int | None = None) -> SparseEncoder:
-    """Make a stock SPLADE model (fill-mask transformer, max pooling) compute the same with ``TrainableHead``; return it.
+    """Make a stock SPLADE model (fill-mask transformer, max pooling) compute with TrainableHead; return it.
 
-    Its classes, parameters and state stay what they were, so that it is saved, loaded and resumed as any other.
+    Its classes, parameters and state stay what they were, so that it is saved and resumed as any other.
     """
-    transformer, pooling = model[0], model[1]
+    transformer, pooling = cast(Transformer, model[0]), cast(SpladePooling, model[1])
     layer = transformer.model.get_output_embeddings()
     if pooling.pooling_strategy != "max" or pooling.activation_function != "relu":
         raise ValueError("only SPLADE-max with relu has this head")
     head = TrainableHead(layer, threads)
     layer.forward = lambda hidden: hidden  # so that the model's "logits" are the head's input
 
-    def forward(self: nn.Module, features: dict, **_: object) -> dict:
+    def forward(self: Transformer, features: dict[str, Tensor], **_: Any) -> dict[str, Tensor]:
         features["sentence_embedding"] = _embed(self.model, head, features)
         return features
 
-    transformer.forward = MethodType(forward, transformer)
-    pooling.forward = lambda features, **_: features
+    vars(transformer)["forward"] = MethodType(forward, transformer)
+    vars(pooling)["forward"] = lambda features, **_: features
     pooling.embedding_dimension = layer.weight.shape[0]
     return model
 
 
-def _embed(body: nn.Module, head: TrainableHead, features: dict) -> Tensor:
-    """Return texts x vocabulary: the body and the head over groups of like length, in the texts' order again."""
+def _embed(body: PreTrainedModel, head: TrainableHead, features: dict[str, Tensor]) -> Tensor:
+    """Return weights, texts x vocabulary, of body and head over groups of like length, in order."""
     mask = features["attention_mask"]
     lengths = mask.sum(dim=1)
     order = torch.argsort(lengths, stable=True)
     token_bytes = body.config.num_hidden_layers * body.config.hidden_size * BYTES_PER_STATE
-    again = partial(checkpoint, body, use_reentrant=False)
     rows, kept = [], 0
     for group in _groups(lengths[order].tolist(), mask.is_cuda):
         texts = order[group]
         longest = int(lengths[texts].max())
-        taken = {
+        taken: dict[str, Tensor] = {
             name: features[name][texts, :longest]
             for name in ("input_ids", "token_type_ids")
             if name in features
@@ -185,13 +202,15 @@ def _embed(body: nn.Module, head: TrainableHead, features: dict) -> Tensor:
         if int(lengths[texts].min()) < longest:
             taken["attention_mask"] = mask[texts, :longest]
         kept += taken["input_ids"].numel() * token_bytes
-        run = again if kept > KEPT_BYTES and torch.is_grad_enabled() and not mask.is_cuda else body
-        rows.append(head.pool(run(**taken).logits, lengths[texts]))
+        run: Callable[..., MaskedLMOutput] = body
+        if kept > KEPT_BYTES and torch.is_grad_enabled() and not mask.is_cuda:
+            run = partial(checkpoint, body, use_reentrant=False)
+        rows.append(head.pool(cast(Tensor, run(**taken).logits), lengths[texts]))
     return torch.cat(rows)[torch.argsort(order)]
 
 
 def _groups(lengths: list[int], cuda: bool) -> list[slice]:
-    """Cut texts, shortest first, into groups of about GROUP_TOKENS padded tokens each (GPU: into CUDA_GROUPS)."""
+    """Cut texts, shortest first, into groups of about GROUP_TOKENS padded tokens (GPU: CUDA_GROUPS)."""
     if cuda:
         size = -(-len(lengths) // CUDA_GROUPS)
         return [slice(start, start + size) for start in range(0, len(lengths), size)]

@@ -1,4 +1,4 @@
-"""The released splade-tiny on the three README sentences: this project, Sentence Transformers, and the golden figures."""
+"""The released splade-tiny on README's three sentences: ours, Sentence Transformers, golden figures."""
 
 import numpy as np
 import pytest

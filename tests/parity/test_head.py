@@ -1,5 +1,7 @@
 """The max-pooled head against the plain float32 formula: same terms, same weights, whatever the numbers."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from conftest import kernels_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from repro.base.errors import InputError
 from repro.splade import native
 from repro.splade.head import MaxPooledHead, choose_method
 
@@ -15,10 +18,10 @@ METHODS = ["float32", "bf16 screening", *native.LEVELS]
 """The last ones: int8 screening with these kernels."""
 
 
-def plain(hidden, weight, bias) -> np.ndarray:
-    """The formula itself, on the full tensor in float64, which stands for the true value."""
+def plain(hidden, weight, bias) -> torch.Tensor:
+    """The pooled logits of the formula itself, in float64, which stands for the true value."""
     logits = torch.einsum("bld,vd->blv", hidden.double(), weight.double()) + bias.double()
-    return torch.log1p(torch.relu(logits)).amax(dim=1).numpy()
+    return logits.amax(dim=1)
 
 
 def check(hidden, weight, bias, method, safety=1.0) -> None:
@@ -28,33 +31,57 @@ def check(hidden, weight, bias, method, safety=1.0) -> None:
         pooled = head.pool(hidden)
     expected = plain(hidden, weight, bias)
     d = weight.shape[1]
-    size = hidden.norm(dim=2).amax(dim=1)[:, None] * weight.norm(dim=1) + bias.abs()
-    tolerance = (4 * d * 2.0**-24 * size).numpy() + 1e-6 * expected  # what float32 arithmetic itself may lose
+    norms = hidden.double().norm(dim=2).amax(dim=1)[:, None] * weight.double().norm(dim=1)
+    size = norms + bias.double().abs()
+    lost = (4 * d * 2.0**-24 * size + d * 2.0**-126).numpy()  # what float32 arithmetic itself may lose
     for i, (terms, weights) in enumerate(pooled):
         found = np.zeros(len(weight))
         found[terms] = weights
+        logits, least = expected[i].numpy(), expected[i].numpy() - lost[i]
         assert (np.diff(terms) > 0).all() and (weights > 0).all()
-        assert (np.abs(found - expected[i]) <= tolerance[i]).all()
+        assert (found[least > 0] > 0).all()
+        true = np.log1p(np.maximum(logits, 0))
+        assert (np.abs(found - true) <= lost[i] / (1 + np.maximum(least, 0)) + 1e-6 * true).all()
 
 
 def random_case(seed, texts=3, length=7, d=32, vocabulary=200, spread=1.0):
-    """Magnitudes that differ from row to row and from entry to entry; biases that put many maxima near zero."""
-    chance = torch.Generator().manual_seed(seed)
+    """Magnitudes that differ from row to row and entry to entry; biases that put many maxima near zero."""
+    rng = torch.Generator().manual_seed(seed)
 
     def normal(*shape):
-        return torch.randn(*shape, generator=chance)
+        return torch.randn(*shape, generator=rng)
 
-    hidden = (
-        normal(texts, length, d)
-        * torch.exp(spread * normal(texts, length, 1))
-        * torch.exp(spread * normal(d))
+    columns = torch.exp(spread * normal(d)), torch.exp(spread * normal(d))
+    hidden = normal(texts, length, d) * torch.exp(spread * normal(texts, length, 1)) * columns[0]
+    weight = normal(vocabulary, d) * torch.exp(spread * normal(vocabulary, 1)) * columns[1]
+    return hidden, weight, near_zero(hidden, weight, normal(vocabulary))
+
+
+def near_zero(hidden, weight, noise):
+    """Biases with which the maximum of each term ends within a per cent of zero, on either side."""
+    top = torch.einsum("bld,vd->blv", hidden.double(), weight.double()).amax(dim=(0, 1))
+    return (-top * (1 + 0.01 * noise)).float()
+
+
+def extreme_case(seed, largest, texts=3, length=5, d=16, vocabulary=300):
+    """Rows of any magnitude from the smallest of float32 up, hidden states to 10^largest.
+
+    The terms' reach as far as their products with these stay finite. Half of the biases are of any magnitude,
+    too.
+    """
+    rng = np.random.default_rng(seed)
+
+    def rows(shape, upper):
+        exponents = rng.uniform(-45, upper, (*shape[:-1], 1)) if rng.random() < 0.5 else upper
+        return torch.from_numpy((rng.uniform(-1, 1, shape) * 10.0**exponents).astype(np.float32))
+
+    hidden, weight = rows((texts, length, d), largest), rows((vocabulary, d), min(38, 36 - largest))
+    bias = near_zero(hidden, weight, torch.from_numpy(rng.normal(size=vocabulary)))
+    return (
+        hidden,
+        weight,
+        torch.where(torch.arange(vocabulary) % 2 == 0, bias, rows((vocabulary, 1), 37)[:, 0]),
     )
-    weight = normal(vocabulary, d) * torch.exp(spread * normal(vocabulary, 1)) * torch.exp(spread * normal(d))
-    top = torch.einsum("bld,vd->blv", hidden, weight).amax(dim=(0, 1))
-    bias = -top * (
-        1 + 0.01 * normal(vocabulary)
-    )  # the maximum ends within a per cent of zero, on either side
-    return hidden, weight, bias
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -72,14 +99,61 @@ def test_no_magnitudes_defeat_the_bound(method, seed, texts, length, d, vocabula
 
 
 @pytest.mark.parametrize("method", METHODS)
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31), largest=st.floats(-44, 38))
+def test_nor_do_the_largest_and_smallest_numbers(method, seed, largest):
+    """Squares would overflow float32 from 2e19 up, and vanish from 1e-23 down."""
+    check(*extreme_case(seed, largest), method)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "unscreened bf16"])
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, 3e38])
+def test_what_float32_cannot_hold_is_refused(method, number):
+    """Hidden states that are no numbers, or make products that are none, and weights of which the same is
+    true.
+    """
+    hidden, weight, bias = random_case(1)
+    with kernels_of(method if method in native.LEVELS else "none"):
+        name = "int8 screening" if method in native.LEVELS else method
+        head = MaxPooledHead(weight, bias, name)
+        states = hidden.clone()
+        states[1, 2, 3] = number
+        with pytest.raises(InputError, match="not finite"):
+            head.pool(states)
+        weight[5, 6] = number
+        with pytest.raises(InputError, match="not finite"):
+            MaxPooledHead(weight, bias, name).pool(hidden)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "unscreened bf16"])
+def test_a_bias_of_minus_infinity_takes_a_term_out(method):
+    hidden, weight, bias = random_case(2)
+    bias = bias.abs()
+    bias[7] = -math.inf
+    with kernels_of(method if method in native.LEVELS else "none"):
+        head = MaxPooledHead(weight, bias, "int8 screening" if method in native.LEVELS else method)
+        for terms, _ in head.pool(hidden):
+            assert 7 not in terms and 6 in terms
+
+
+def test_products_are_as_precise_as_the_proof_needs():
+    """Whatever the process had set: no TF32, no bfloat16 for float32, no sums in bfloat16."""
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = True
+        MaxPooledHead(torch.ones(4, 4), None, "bf16 screening")
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction is False
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_zeros_and_single_large_entries(method):
     hidden, weight, bias = torch.zeros(2, 3, 16), torch.zeros(100, 16), torch.linspace(-1, 1, 100)
     check(hidden, weight, bias, method)
-    hidden[0, 1, 3], weight[:, 3], weight[:, 4] = (
-        1e4,
-        1e-3,
-        1.0,
-    )  # rounding to int8 wipes the small entries out
+    hidden[0, 1, 3], weight[:, 3], weight[:, 4] = 1e4, 1e-3, 1.0  # rounding to int8 wipes out the small ones
     hidden[1, 2, 4] = 1e-2
     check(hidden, weight, bias - 10, method)
 
@@ -116,7 +190,7 @@ def test_methods_that_are_chosen(monkeypatch):
     assert choose_method("exact", 128, torch.device("cuda")) == "bf16 screening"
     monkeypatch.setattr(native, "kernels", lambda: object())
     assert choose_method("exact", 128, CPU) == "int8 screening"
-    assert choose_method("exact", 102, CPU) != "int8 screening"  # the kernels want multiples of 4
+    assert choose_method("exact", 102, CPU) != "int8 screening"  # the kernels take multiples of 4
     monkeypatch.setattr(native, "kernels", lambda: None)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     assert choose_method("exact", 128, CPU) == "bf16 screening"
@@ -129,9 +203,11 @@ def test_unscreened_bf16_is_near_but_not_exact():
     head = MaxPooledHead(weight, bias + 1, "unscreened bf16")
     found = np.zeros((3, 1500))
     for i, (terms, weights) in enumerate(head.pool(hidden)):
-        found[i, terms] = weights
-    difference = np.abs(found - plain(hidden, weight, bias + 1))
-    assert 1e-6 < difference.max()
+        found[i, terms] = np.expm1(weights)
+    expected = torch.relu(plain(hidden, weight, bias + 1)).numpy()
+    size = (hidden.norm(dim=2).amax(dim=1)[:, None] * weight.norm(dim=1)).numpy()
+    difference = np.abs(found - expected) / size
+    assert 1e-6 < difference.max() < 2**-7
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")

@@ -70,5 +70,5 @@ def test_anserinis_encoder_takes_it(folder, tmp_path):
 
 
 def test_only_splade_models_are_exported(tmp_path):
-    said = refused("repro.export", "--system", "all-minilm-l6-v2", cwd=tmp_path)
-    assert "only SPLADE models are exported" in said
+    error = refused("repro.export", "--system", "all-minilm-l6-v2", cwd=tmp_path)
+    assert "only SPLADE models are exported" in error

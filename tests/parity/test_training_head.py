@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, DistilBertConfig, DistilBertForMaskedLM
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.splade import native, training
+from repro.splade import native, trainable_head
 from repro.splade.trainable_head import TrainableHead, use_max_pooled_head
 
 QUERIES, NEGATIVES = 6, 3
@@ -89,10 +89,10 @@ def test_loss_and_gradients_equal_the_stock_modules(models, architecture, level)
 def test_activations_computed_a_second_time_give_the_same_gradients(models, monkeypatch):
     """Beyond KEPT_BYTES, as with large batches: here for every group of texts."""
     runs = []
-    recompute = training.checkpoint
-    monkeypatch.setattr(training, "checkpoint", lambda *a, **k: runs.append(1) or recompute(*a, **k))
-    monkeypatch.setattr(training, "KEPT_BYTES", 0)
-    monkeypatch.setattr(training, "GROUP_TOKENS", 512)
+    recompute = trainable_head.checkpoint
+    monkeypatch.setattr(trainable_head, "checkpoint", lambda *a, **k: runs.append(1) or recompute(*a, **k))
+    monkeypatch.setattr(trainable_head, "KEPT_BYTES", 0)
+    monkeypatch.setattr(trainable_head, "GROUP_TOKENS", 512)
     expected, theirs = gradients(build(models["bert"]))
     found, ours = gradients(use_max_pooled_head(build(models["bert"]), threads=2))
     assert len(runs) > 3
@@ -171,11 +171,11 @@ def test_state_and_folder_stay_those_of_a_stock_model(models, tmp_path):
 
 def test_groups_cover_all_texts_and_pad_little():
     lengths = sorted([5, 5, 6, 7, 64, 64, 65, 128, 128, 500] * 30)
-    groups = training._groups(lengths, cuda=False)
+    groups = trainable_head._groups(lengths, cuda=False)
     assert [i for group in groups for i in range(group.start, group.stop)] == list(range(len(lengths)))
     padded = sum((g.stop - g.start) * lengths[g.stop - 1] for g in groups)
     assert padded < 1.1 * sum(lengths)
-    assert training._groups([10_000], cuda=False) == [slice(0, 1)]
+    assert trainable_head._groups([10_000], cuda=False) == [slice(0, 1)]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")

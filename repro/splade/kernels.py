@@ -1,0 +1,272 @@
+"""The compiled kernels of ``native/`` as functions of NumPy arrays.
+
+A kernel reads and writes memory as it is told. So each method checks first that its arrays are contiguous, of
+the number format and the shapes that it states (ValueError), and that ids lie within what they number
+(IndexError).
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+ROWS = 6
+"""Rows of a tile of a float32 product, as in tile.h."""
+HEAD = 64
+"""Dimensions of an attention head, as in body.h."""
+MOST_DIMENSIONS = 2**17
+"""Up to which sums of products of bytes stay below 2^31."""
+
+INT8, UINT8, INT32, INT64 = (np.dtype(name) for name in ("int8", "uint8", "int32", "int64"))
+FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
+UNSIGNED: dict[np.dtype, np.dtype] = {INT32: np.dtype("uint32"), INT64: np.dtype("uint64")}
+
+POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+SIGNATURES = {
+    "body_embed": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER, POINTER),
+    "body_linear": (POINTER, COUNT, COUNT, POINTER, POINTER, COUNT, COUNT, POINTER),
+    "body_attention": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER),
+    "body_add_normalise": (POINTER, POINTER, COUNT, COUNT, POINTER, POINTER, REAL),
+    "head_screen": (*(POINTER,) * 2, *(COUNT,) * 3, POINTER, COUNT, *(POINTER,) * 8),
+    "head_exact": (POINTER, COUNT, COUNT, POINTER, POINTER, POINTER, COUNT, POINTER, POINTER),
+}
+"""The arguments of each kernel, as in body.h and head.h; all return nothing."""
+
+
+class Shape(NamedTuple):
+    """How a level lays its weights out.
+
+    ``terms`` go into a block of packed int8 weights, whose magnitude is at most ``largest`` (head.h);
+    ``columns`` into a panel of packed float32 weights (tile.h).
+    """
+
+    terms: int
+    largest: int
+    columns: int
+
+
+SHAPES = {"avx512": Shape(48, 127, 64), "avx2": Shape(16, 63, 16)}
+"""By level, best first."""
+
+
+class TermBounds(NamedTuple):
+    """Of each packed term, float64: bias, norm and rounding error, times its scale (``screening.py``)."""
+
+    bias: np.ndarray
+    norm: np.ndarray
+    error: np.ndarray
+
+
+class TextBounds(NamedTuple):
+    """Of each text, float64: its scale, and times it the rounding error and the norm (``screening.py``)."""
+
+    scale: np.ndarray
+    error: np.ndarray
+    norm: np.ndarray
+
+
+class Kernels:
+    """The kernels of a loaded ``library`` for one ``level``. AttributeError if it lacks one."""
+
+    def __init__(self, library: ctypes.CDLL, level: str) -> None:
+        self.level = level
+        self.terms, self.largest, self.columns = SHAPES[level]
+        self._kernels: dict[str, Callable[..., None]] = {}
+        for name, arguments in SIGNATURES.items():
+            kernel = getattr(library, f"{name}_{level}")
+            kernel.argtypes, kernel.restype = arguments, None
+            self._kernels[name] = kernel
+
+    def pack_terms(self, quantised: np.ndarray) -> np.ndarray:
+        """Lay int8 weights, terms x d, out as head_screen reads them: uint8, blocks x d / 4 x terms x 4.
+
+        Weights become positive by an offset; terms beyond the last are zeros.
+        """
+        if quantised.dtype != INT8 or quantised.ndim != 2 or quantised.shape[1] % 4:
+            raise ValueError(f"terms: expected int8, terms x d, d a multiple of 4, got {_format(quantised)}")
+        if quantised.size and max(int(quantised.max()), -int(quantised.min())) > self.largest:
+            raise ValueError(f"terms: expected magnitudes up to {self.largest}")
+        terms, d = quantised.shape
+        offset = self.largest + 1
+        blocks = -(-terms // self.terms)
+        padded = np.full((blocks * self.terms, d), offset, np.uint8)
+        padded[:terms] = (quantised.astype(np.int16) + offset).astype(np.uint8)
+        return _aligned(padded.reshape(blocks, self.terms, d // 4, 4).transpose(0, 2, 1, 3))
+
+    def pack_columns(self, weight: np.ndarray) -> np.ndarray:
+        """Lay a float32 matrix, outputs x inputs, out as body_linear reads it: panels x inputs x columns."""
+        if weight.dtype != FLOAT or weight.ndim != 2 or len(weight) % self.columns:
+            raise ValueError(f"weight: expected float32, n x {self.columns} rows, got {_format(weight)}")
+        outputs, inputs = weight.shape
+        return _aligned(weight.reshape(outputs // self.columns, self.columns, inputs).transpose(0, 2, 1))
+
+    def screen(
+        self, hidden: np.ndarray, packed: np.ndarray, terms: TermBounds, texts: TextBounds
+    ) -> list[np.ndarray]:
+        """Return, for each text, the ids (int32, ascending) of the terms whose upper bound is positive.
+
+        hidden: int8, texts x length x d; packed: by ``pack_terms``. See ``head.h`` for the bound.
+        """
+        count, length, d = hidden.shape
+        blocks = len(packed)
+        if d > MOST_DIMENSIONS:
+            raise ValueError(f"hidden: expected at most {MOST_DIMENSIONS} dimensions, got {d}")
+        start = -(self.largest + 1) * hidden.sum(axis=2, dtype=np.int32)
+        found = np.empty((count, blocks * self.terms), np.int32)
+        counts = np.empty(count, np.int64)
+        self._kernels["head_screen"](
+            _address("hidden", hidden, INT8, (count, length, d)),
+            _address("start", start, INT32, (count, length)),
+            count,
+            length,
+            d,
+            _address("packed", packed, UINT8, (blocks, d // 4, self.terms, 4)),
+            blocks,
+            *(_address("bound of terms", bound, DOUBLE, (blocks * self.terms,)) for bound in terms),
+            *(_address("bound of texts", bound, DOUBLE, (count,)) for bound in texts),
+            found.ctypes.data,
+            counts.ctypes.data,
+        )
+        return [row[:number] for row, number in zip(found, counts)]
+
+    def exact(
+        self, hidden: np.ndarray, weight: np.ndarray, bias: np.ndarray, terms: np.ndarray
+    ) -> np.ndarray:
+        """Return the float32 max-pooled logits of ``terms`` (int32 ids) in one text.
+
+        hidden: float32, tokens x d, at least one token; weight: float32, vocabulary x d; bias: float32.
+        """
+        tokens, d = hidden.shape
+        if not tokens:
+            raise ValueError("hidden: expected at least one token")
+        logits = np.empty(len(terms), np.float32)
+        workspace = np.empty(d * _round_up(tokens), np.float32)
+        self._kernels["head_exact"](
+            _address("hidden", hidden, FLOAT, (tokens, d)),
+            tokens,
+            d,
+            _address("weight", weight, FLOAT, (len(weight), d)),
+            _address("bias", bias, FLOAT, (len(weight),)),
+            _ids("terms", terms, INT32, (len(terms),), len(weight)),
+            len(terms),
+            workspace.ctypes.data,
+            logits.ctypes.data,
+        )
+        return logits
+
+    def embed(self, ids: np.ndarray, words: np.ndarray, positions: np.ndarray, x: np.ndarray) -> None:
+        """Write words[id] + positions[place] to ``x``, tokens x d.
+
+        ids: int64, texts x length; words and positions: float32, rows of d.
+        """
+        texts, length = ids.shape
+        d = _multiple("d", words.shape[1], 16)
+        if length > len(positions):
+            raise IndexError(f"{length} tokens: the model has {len(positions)} positions")
+        self._kernels["body_embed"](
+            _ids("tokens", ids, INT64, (texts, length), len(words)),
+            texts,
+            length,
+            d,
+            _address("words", words, FLOAT, (len(words), d)),
+            _address("positions", positions, FLOAT, (len(positions), d)),
+            _output("x", x, (texts * length, d)),
+        )
+
+    def linear(self, x: np.ndarray, packed: np.ndarray, bias: np.ndarray, gelu: bool, y: np.ndarray) -> None:
+        """Write x W^T + bias to ``y``, through GELU if asked for; W by ``pack_columns``.
+
+        x: tokens x inputs; y: tokens x outputs; all float32.
+        """
+        tokens, inputs = x.shape
+        outputs = len(packed) * self.columns
+        self._kernels["body_linear"](
+            _address("x", x, FLOAT, (tokens, inputs)),
+            tokens,
+            inputs,
+            _address("packed", packed, FLOAT, (len(packed), inputs, self.columns)),
+            _address("bias", bias, FLOAT, (outputs,)),
+            outputs,
+            gelu,
+            _output("y", y, (tokens, outputs)),
+        )
+
+    def attention(self, qkv: np.ndarray, texts: int, context: np.ndarray) -> None:
+        """Write self-attention with heads of 64 to ``context``, tokens x d.
+
+        qkv: tokens x 3 d, of each token its query, key and value; the ``texts`` are of equal length.
+        """
+        tokens, d = context.shape
+        length = _multiple("tokens", tokens, texts) // texts
+        workspace = np.empty((HEAD + ROWS) * _round_up(length), np.float32)
+        self._kernels["body_attention"](
+            _address("qkv", qkv, FLOAT, (tokens, 3 * _multiple("d", d, HEAD))),
+            texts,
+            length,
+            d,
+            workspace.ctypes.data,
+            _output("context", context, (tokens, d)),
+        )
+
+    def add_normalise(
+        self, x: np.ndarray, added: np.ndarray | None, gain: np.ndarray, bias: np.ndarray, epsilon: float
+    ) -> None:
+        """Replace ``x``, tokens x d, by the layer normalisation of x + added (of x alone if that is None)."""
+        tokens, d = x.shape
+        self._kernels["body_add_normalise"](
+            _output("x", x, (tokens, _multiple("d", d, 16))),
+            None if added is None else _address("added", added, FLOAT, (tokens, d)),
+            tokens,
+            d,
+            _address("gain", gain, FLOAT, (d,)),
+            _address("bias", bias, FLOAT, (d,)),
+            epsilon,
+        )
+
+
+def _address(name: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> int:
+    """Return where the numbers of ``array`` lie; ValueError unless it is what the kernel takes it for."""
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+        raise ValueError(f"{name}: expected contiguous {dtype} of shape {shape}, got {_format(array)}")
+    return array.ctypes.data
+
+
+def _output(name: str, array: np.ndarray, shape: tuple[int, ...]) -> int:
+    """The same of float32 numbers that the kernel writes."""
+    if not array.flags.writeable:
+        raise ValueError(f"{name}: expected an array that can be written")
+    return _address(name, array, FLOAT, shape)
+
+
+def _ids(name: str, ids: np.ndarray, dtype: np.dtype, shape: tuple[int, ...], count: int) -> int:
+    """The same of ids; IndexError unless all of them lie in [0, count)."""
+    address = _address(name, ids, dtype, shape)
+    if ids.size and ids.view(UNSIGNED[dtype]).max() >= count:  # negative ones are the largest
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise IndexError(f"{name}: {wrong}, but the model has ids from 0 to {count - 1}")
+    return address
+
+
+def _multiple(name: str, number: int, unit: int) -> int:
+    if number % unit:
+        raise ValueError(f"{name}: expected a multiple of {unit}, got {number}")
+    return number
+
+
+def _round_up(tokens: int) -> int:
+    return -(-tokens // 16) * 16
+
+
+def _aligned(values: np.ndarray) -> np.ndarray:
+    """Copy ``values`` to memory aligned to 64 bytes."""
+    buffer = np.empty(values.nbytes + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    copy = buffer[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
+def _format(array: np.ndarray) -> str:
+    layout = "" if array.flags.c_contiguous else "non-contiguous "
+    return f"{layout}{array.dtype} of shape {array.shape}"

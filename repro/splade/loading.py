@@ -1,0 +1,65 @@
+"""A folder's tokenizer and masked language model, loaded and checked."""
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from repro.base.errors import InputError
+from repro.models.folder import first_line
+from repro.models.weights import UNLOADABLE
+
+
+def load_masked_lm(folder: Path, **settings: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Load tokenizer and model in float32, for inference; ``settings`` go to the model's ``from_pretrained``.
+
+    InputError if the folder does not load, a weight is missing or not finite, or there is no tokenizer.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model, loading = AutoModelForMaskedLM.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, **settings
+        )
+    except UNLOADABLE as error:
+        raise InputError(
+            f"{folder} does not load as a masked language model ({first_line(error)})"
+        ) from error
+    if loading["missing_keys"]:  # transformers would go on with random numbers in their place
+        missing = ", ".join(sorted(loading["missing_keys"])[:3])
+        raise InputError(f"{folder} lacks weights of its masked-language-model head or body: {missing}")
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise InputError(
+                f"{folder}: {name} has numbers that are not finite; the weights are damaged, or their "
+                "training diverged"
+            )
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers made one up
+        raise InputError(f"{folder} has no tokenizer: expected tokenizer.json, vocab.txt or the like")
+    return tokenizer, model.eval()
+
+
+def output_layer(model: PreTrainedModel, folder: Path) -> nn.Linear:
+    """Return the layer that gives the logits; InputError if the model has none that is linear."""
+    output = model.get_output_embeddings()
+    if not isinstance(output, nn.Linear):
+        raise InputError(f"{folder}: {type(model).__name__} has no linear output layer, which SPLADE pools")
+    return output
+
+
+def terms_of(tokenizer: PreTrainedTokenizerBase, size: int) -> list[str]:
+    """Return the term of each of ``size`` ids, empty for those without a token: rows that pad the layer."""
+    known = sorted(i for i in set(tokenizer.get_vocab().values()) if 0 <= i < size)
+    terms = [""] * size
+    for i, term in zip(known, tokenizer.convert_ids_to_tokens(known)):
+        terms[i] = term
+    return terms
+
+
+def bias_of(output: nn.Linear, terms: list[str]) -> Tensor:
+    """Return the output layer's bias, -inf for ids without a term, so that none ever has a weight."""
+    weight, stated = output.weight.detach(), cast(Tensor | None, output.bias)
+    bias = torch.zeros(len(weight), device=weight.device) if stated is None else stated.detach()
+    missing = torch.tensor([not term for term in terms], device=weight.device)
+    return bias.masked_fill(missing, -torch.inf)
