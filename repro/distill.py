@@ -2,15 +2,15 @@
 
     python -m repro.distill --collection sample --split train --teacher dense:all-minilm-l6-v2
 
-Writes parquet parts with the published data's columns: query_id, query, positive, negative_1 ... negative_8, and label, the eight
-margins score(query, positive) - score(query, negative_i). The teacher is a cross-encoder (a folder or a Hub name), or a
-bi-encoder as dense:<model>. Candidates are what --negatives-from ranks best: systems of the table, or run files.
+Writes parquet parts with the published data's columns: query_id, query, positive, negative_1 ... negative_8,
+and label, the eight margins score(query, positive) - score(query, negative_i). The teacher is a cross-encoder
+(a folder or a Hub name), or a bi-encoder as dense:<model>. Candidates are what --negatives-from ranks best:
+systems of the table, or run files.
 """
 
 import argparse
 import sys
 
-from repro.artifacts.store import refuse_foreign
 from repro.cli.guard import guarded
 from repro.cli.options import CollectionOptions, DistillationOptions, WorkOptions
 from repro.cli.parsing import add_options, read_options
@@ -21,13 +21,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m repro.distill", description=__doc__.split("\n")[0])
     add_options(parser, CollectionOptions, DistillationOptions, WorkOptions)
     parsed = parser.parse_args(argv)
-    collection, options, work = (
-        read_options(group, parsed) for group in (CollectionOptions, DistillationOptions, WorkOptions)
-    )
-    refuse_foreign(options.output)
+    collection, work = read_options(CollectionOptions, parsed), read_options(WorkOptions, parsed)
     from repro.training.distillation import distill
 
-    print(distill(collection, options, work).path)
+    print(distill(collection, read_options(DistillationOptions, parsed), work).path)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Split the judged queries of a collection into train and test by passage: no passage is relevant to queries of both.
+"""Split the judged queries of a collection into train and test, so that no relevant passage is in both.
 
     python -m repro.split --collection path/to/folder --seed 42
 
-Writes a folder in BEIR's layout below --work whose corpus and queries are links to the collection's, with qrels/train.tsv and
-qrels/test.tsv. For adapting a model to a collection that has one split only.
+Writes a folder in BEIR's layout below --work whose corpus and queries are links to the collection's, with
+qrels/train.tsv and qrels/test.tsv. For adapting a model to a collection that has one split only.
 """
 
 import argparse

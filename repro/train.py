@@ -3,8 +3,9 @@
     python -m repro.train --recipe sample
     python -m repro.train --mlm msmarco-passage --shape tiny --minutes 10
 
-Recipes are in repro/training/recipes (splade-tiny, splade-mini, splade-small, sample) or a file of one's own; --set changes an entry. The
-same command goes on where an interrupted training left its last checkpoint. Several processes: torchrun -m repro.train ...
+Recipes are in repro/training/recipes (splade-tiny, splade-mini, splade-small, sample) or a file of one's own;
+--set changes an entry. The same command goes on where an interrupted training left its last checkpoint.
+Several processes: torchrun -m repro.train ...
 """
 
 import argparse
@@ -22,11 +23,18 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, TrainingOptions, WorkOptions)
     parsed = parser.parse_args(argv)
     options, work = read_options(TrainingOptions, parsed), read_options(WorkOptions, parsed)
-    if (options.recipe is None) == (options.mlm is None):
-        raise InputError("expected either --recipe (a SPLADE model) or --mlm (a base for one)")
-    from repro.training.session import first_process, pretrain, train
+    if options.recipe is not None and options.mlm is None:
+        from repro.training.session import train
 
-    model = train(options, work) if options.recipe else pretrain(options, work)
+        model = train(options.recipe, options, work)
+    elif options.mlm is not None and options.recipe is None:
+        from repro.training.pretraining import pretrain
+
+        model = pretrain(options.mlm, options, work)
+    else:
+        raise InputError("expected either --recipe (a SPLADE model) or --mlm (a base for one)")
+    from repro.training.processes import first_process
+
     if first_process():
         print(model.path)
     return 0

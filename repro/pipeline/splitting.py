@@ -14,7 +14,11 @@ FORMAT = 1
 
 
 def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Artifact:
-    """Make a folder in BEIR's layout with links to the texts of ``source`` and its ``qrels`` in two; return it."""
+    """Make a folder in BEIR's layout with links to the texts of ``source`` and ``qrels`` in two; return it.
+
+    A split of other settings than the default has a folder of its own: a model trained on one part of a split
+    would know some of the other part of another.
+    """
     files = [*sorted(source.glob("corpus.jsonl*")), *sorted(source.glob("queries.jsonl*"))]
     inputs = {
         "stage": "split",
@@ -24,10 +28,12 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
         "seed": options.seed,
         "test": options.test,
     }
-    artifact = Artifact(options.work / "split" / f"{label}-split", inputs)
+    usual = (options.seed, options.test) == (SplitOptions.seed, SplitOptions.test)
+    name = f"{label}-split" if usual else f"{label}-split.seed-{options.seed}.test-{options.test:g}"
+    artifact = Artifact(options.work / "split" / name, inputs)
+    parts = by_passage(qrels, options.test, options.seed)
     with artifact.making():
         if not artifact.is_current():
-            parts = by_passage(qrels, options.test, options.seed)
             folder = artifact.begin()
             (folder / "qrels").mkdir()
             for path in files:
@@ -35,8 +41,8 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
             for name, judgments in parts.items():
                 _write(folder / "qrels" / f"{name}.tsv", judgments)
             artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
-    counts = artifact.manifest()["counts"]
-    note(f"{artifact.path}: {counts['train']:,} training queries, {counts['test']:,} test queries")
+    train, test = parts["train"], parts["test"]
+    note(f"{artifact.path}: {len(train):,} training queries, {len(test):,} test queries")
     return artifact
 
 
@@ -46,7 +52,10 @@ def _write(path: Path, qrels: Qrels) -> None:
 
 
 def by_passage(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
-    """Return the judgments of ``train`` and ``test``; queries that are linked by a relevant passage stay together."""
+    """Return the judgments of ``train`` and ``test``, of which ``test`` gets a ``share`` of the groups.
+
+    Queries that are linked by a relevant passage are of one group and stay together.
+    """
     group = {query: query for query in qrels}
 
     def root(query: str) -> str:

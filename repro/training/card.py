@@ -1,5 +1,7 @@
 """The model card of a trained model: what it is, its recipe, its data, what was measured, how it is used."""
 
+from typing import Any
+
 from repro.base.files import canonical
 from repro.training.recipe import Recipe, as_yaml
 
@@ -9,15 +11,18 @@ LABELS = {
 }
 
 
-def model_card(name: str, recipe: Recipe, facts: dict) -> str:
-    """Return the card in Markdown, with the Hub's header. ``facts``: what ``repro.train`` puts into the manifest."""
+def model_card(name: str, recipe: Recipe, facts: dict[str, Any]) -> str:
+    """Return the card in Markdown, with the Hub's header.
+
+    ``facts`` is what ``repro.train`` puts into the manifest.
+    """
     measured = facts["held_out"]
     figures = "\n".join(f"| {key} | {value} |" for key, value in measured.items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: feature-extraction
 tags: [sentence-transformers, sparse-encoder, sparse, splade, generated_from_trainer]
-base_model: {recipe.base}
+base_model: {recipe.base.partition("@")[0]}
 ---
 # {name}
 
@@ -27,11 +32,13 @@ A SPLADE model (max pooling), trained by `{facts["command"]}` with {LABELS[recip
 {as_yaml(recipe).strip()}
 ```
 
-Trained on {facts["rows"]:,} rows in {facts["steps"]:,} steps; {facts["seconds"]:,.0f} seconds. Data: `{canonical(recipe.data)}`.
+Trained on {facts["rows"]:,} rows in {facts["steps"]:,} steps; {facts["seconds"]:,.0f} seconds.
+Data: `{canonical(recipe.data)}`.
 
 ## Measured
 
-On {facts["queries"]:,} held-out queries over the {facts["passages"]:,} passages of their rows, which also chose the checkpoint:
+On {facts["queries"]:,} held-out queries over the {facts["passages"]:,} passages of their rows, which also
+chose the checkpoint:
 
 | figure | value |
 | --- | ---: |
@@ -43,9 +50,11 @@ On {facts["queries"]:,} held-out queries over the {facts["passages"]:,} passages
 from sentence_transformers import SparseEncoder
 
 model = SparseEncoder("{name}")
-print(model.similarity(model.encode_query(["why is the sky blue"]), model.encode_document(["Air scatters blue light."])))
+query = model.encode_query(["why is the sky blue"])
+passage = model.encode_document(["Air scatters blue light."])
+print(model.similarity(query, passage))
 ```
 
-`transformers.AutoModelForMaskedLM` and Pyserini's `SpladeQueryEncoder` load it, too (Pyserini wants `splade` in the path), and
-`python -m repro.table --systems splade:{name}` measures it on a collection.
+`transformers.AutoModelForMaskedLM` and Pyserini's `SpladeQueryEncoder` load it, too (Pyserini wants `splade`
+in the path), and `python -m repro.table --systems splade:{name}` measures it on a collection.
 """

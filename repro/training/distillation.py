@@ -1,6 +1,9 @@
-"""Distillation data: hard negatives from retrievers, margins from a teacher, in the columns of the published data."""
+"""Distillation data: hard negatives from retrievers, margins from a teacher, in the columns of the published
+data.
+"""
 
 import contextlib
+import glob
 import hashlib
 import itertools
 import os
@@ -10,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.artifacts.locks import locked
-from repro.artifacts.store import Artifact, refuse_other_settings
+import numpy as np
+
+from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
 from repro.base.files import canonical, flush, remove, sha256_file
 from repro.base.progress import bar, note, track
@@ -28,10 +32,11 @@ from repro.collections.model import Document, Qrels, Query, queries_checksum
 from repro.collections.texts import TextStore
 from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
-from repro.models.systems import find_system
+from repro.models.systems import find_system, located
 from repro.pipeline.opening import Corpus, open_corpus
 from repro.training.mining import NEGATIVES, Mined, candidates, mine
-from repro.training.teachers import Score, Teacher, find_teacher, load
+from repro.training.sources import unchanged, weights_of
+from repro.training.teachers import Score, Teacher, load, teaching_system
 
 FORMAT = 1
 SAMPLE = 1000
@@ -53,19 +58,25 @@ class Distillation:
 
 
 def distill(collection: CollectionOptions, options: DistillationOptions, work: WorkOptions) -> Artifact:
-    """Make the data unless they are there; return them. InputError if --output has others and --force is not given."""
-    corpus, teacher = open_corpus(collection, work), find_teacher(options.teacher)
-    qrels = corpus.collection.qrels()
-    hits = options.depth + max(map(len, qrels.values()), default=0)
-    runs = [_run_file(collection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
+    """Make the data unless they are there; return them.
+
+    InputError if --output has others, finished or half finished, and --force is not given.
+    """
+    refuse_foreign(options.output)
+    system = teaching_system(options.teacher)
     with contextlib.ExitStack() as locks:
+        weights = locks.enter_context(weights_of(system, work.wait))
+        teacher = Teacher(options.teacher, located(system, weights, work.work), weights)
+        corpus = open_corpus(collection, work)
+        qrels, queries = corpus.collection.qrels(), corpus.collection.queries()
+        hits = options.depth + max(map(len, qrels.values()), default=0)
+        runs = [_run_file(collection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
         for path in runs:
-            locks.enter_context(locked(path.with_name(f"{path.name}.lock"), shared=True, wait=work.wait))
-        queries = corpus.collection.queries()
+            locks.enter_context(unchanged(path, work.wait))
         distillation = Distillation(corpus, queries, qrels, teacher, hits, options, work)
         artifact = _artifact(distillation, runs)
-        refuse_other_settings(artifact, work.force, "repro.distill")
         if work.force or not artifact.is_current():
+            refuse_other_settings(artifact, work.force, "repro.distill")  # sooner than when another is done
             locks.enter_context(artifact.making(work.wait))
             refuse_other_settings(artifact, work.force, "repro.distill")
             if work.force or not artifact.is_current():
@@ -74,42 +85,44 @@ def distill(collection: CollectionOptions, options: DistillationOptions, work: W
 
 
 def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
-    options, name = of.options, of.teacher.system.name.replace("/", "-")
+    options = of.options
     inputs = {
         "stage": "distill",
         "format": FORMAT,
         "corpus": of.corpus.summary.sha256,
         "queries": queries_checksum(of.queries),
         "qrels": hashlib.sha256(canonical(of.qrels).encode()).hexdigest(),
-        "teacher": of.teacher.sha256,
+        "teacher": of.teacher.weights.sha256,
         "runs": [sha256_file(path) for path in runs],
         "depth": options.depth,
         "positives": options.positives,
         "seed": options.seed,
         "limit": options.limit,
-        "shard_size": options.shard_size,
     }
-    folder = of.work.work / "distilled" / f"{of.corpus.collection.name}.{name}"
+    folder = of.work.work / "distilled" / f"{of.corpus.collection.name}.{of.teacher.system.name}"
     return Artifact(options.output or folder, inputs)
 
 
 def _make(of: Distillation, runs: list[RankedRun], artifact: Artifact) -> None:
-    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the parts.
+    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the
+    parts.
 
     Texts stay on the disk, so memory is that of the rows' ids.
     """
     rng = random.Random(of.options.seed)
     others: list[str] = []
     documents = _sampled(of.corpus.collection.documents(), rng, others)
-    for left in artifact.path.parent.glob(f"{artifact.path.name}.texts-*"):
+    name = artifact.path.name
+    for left in artifact.path.parent.glob(f"{glob.escape(name)}.texts-*"):
         remove(left)  # of a process that was killed: this one has the lock
-    with TextStore(artifact.path.with_name(f"{artifact.path.name}.texts-{os.getpid()}"), documents) as texts:
+    with TextStore(artifact.path.with_name(f"{name}.texts-{os.getpid()}"), documents) as texts:
         rows = _mined(of, runs, texts, rng, others)
         folder = artifact.begin(resume=not of.work.force)
-        _write_parts(of, rows, texts, folder)
+        _write_parts(of, rows, texts, artifact, folder)
     artifact.finish(
         folder,
         teacher=of.teacher.name,
+        weights=of.teacher.weights.record(),
         collection=of.corpus.collection.name,
         negatives_from=of.options.negatives_from,
         counts={"rows": len(rows), "queries": len({row.query for row in rows})},
@@ -133,25 +146,42 @@ def _mined(
     return rows
 
 
-def _write_parts(of: Distillation, rows: list[Mined], texts: TextStore, folder: Path) -> None:
-    """Have the teacher score the rows, a part at a time; parts that are there are kept."""
+def _write_parts(
+    of: Distillation, rows: list[Mined], texts: TextStore, artifact: Artifact, folder: Path
+) -> None:
+    """Have the teacher score the rows, a part at a time; finished parts of an interrupted run are kept."""
     import pandas
 
-    names, score = dict(of.queries), None
+    finished: list[int] = artifact.pieces(folder) or []  # the rows of each part
+    listed = {_part_path(folder, number) for number in range(len(finished))}
+    for path in folder.iterdir():
+        if path not in listed:
+            remove(path)  # its process was killed while it wrote it
+    done = sum(finished)
+    if done:
+        note(f"going on after {done:,} of {len(rows):,} rows that were scored before")
+    if done == len(rows):
+        return
+    names, score = dict(of.queries), load(of.teacher, of.work.threads)
     with bar(len(rows), f"scoring with {of.teacher.name}", "rows") as progress:
-        for number, part in enumerate(_parts(rows, of.options.shard_size)):
-            path = folder / f"part-{number:05d}.parquet"
-            if not path.exists():
-                score = score or load(of.teacher, of.work.threads)
-                temporary = path.with_suffix(".tmp")
-                pandas.DataFrame(_scored(part, names, texts, score)).to_parquet(temporary, index=False)
-                flush(temporary)
-                temporary.replace(path)
+        progress.update(done)
+        for part in _parts(rows[done:], of.options.shard_size):
+            path = _part_path(folder, len(finished))
+            pandas.DataFrame(_scored(part, names, texts, score)).to_parquet(path, index=False)
+            flush(path)
+            finished.append(len(part))
+            artifact.save_pieces(folder, finished)
             progress.update(len(part))
 
 
+def _part_path(folder: Path, number: int) -> Path:
+    return folder / f"part-{number:05d}.parquet"
+
+
 def _sampled(documents: Iterable[Document], rng: random.Random, sample: list[str]) -> Iterator[Document]:
-    """Yield the documents that have a text, and put the ids of SAMPLE of them into ``sample`` (Vitter 1985, algorithm R)."""
+    """Yield the documents that have a text, and put the ids of SAMPLE of them into ``sample`` (Vitter 1985,
+    algorithm R).
+    """
     for number, document in enumerate(documents):
         if not document.text:
             continue
@@ -167,6 +197,9 @@ def _scored(
 ) -> list[dict[str, Any]]:
     pairs = [(queries[row.query], texts[d]) for row in rows for d in (row.positive, *row.negatives)]
     scores = score(pairs).reshape(len(rows), 1 + NEGATIVES)
+    if not np.isfinite(scores).all():
+        query = rows[int(np.isfinite(scores).all(axis=1).argmin())].query
+        raise InputError(f"query {query}: the teacher's scores are not all finite; take another teacher")
     return [
         {
             "query_id": row.query,
@@ -197,5 +230,7 @@ def _run_file(collection: CollectionOptions, work: WorkOptions, name: str, hits:
     if ENGINES[find_system(name).kind].encodes:
         stage("repro.encode", *common).run()
     stage("repro.index", *common).run()
-    runs = RunsOptions(work.work / "distilled" / "runs")
+    runs = RunsOptions(
+        work.work / "distilled" / "runs" / f"top-{hits}"
+    )  # one that asks for more makes its own
     return Path(stage("repro.search", *common, runs, SearchOptions(hits=hits)).run())

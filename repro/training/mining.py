@@ -23,7 +23,10 @@ class Mined:
 def candidates(
     runs: Iterable[Mapping[str, list[str]]], query: str, judged: Mapping[str, int], depth: int
 ) -> list[str]:
-    """Return the documents that the runs rank best for a query, in turn, without those judged relevant (grade > 0)."""
+    """Return the ``depth`` documents that the runs rank best for a query: one of each run in turn.
+
+    Those judged relevant (grade > 0) are left out.
+    """
     ranked = [run.get(query, [])[: depth + len(judged)] for run in runs]
     found: dict[str, None] = {}
     for rank in range(max(map(len, ranked), default=0)):
@@ -38,13 +41,15 @@ def mine(
     judged: Mapping[str, int],
     found: list[str],
     texts: Mapping[str, str],
-    chance: random.Random,
+    rng: random.Random,
     others: list[str],
     positives: int,
 ) -> list[Mined]:
-    """Return a row for each of up to ``positives`` relevant documents: NEGATIVES drawn from ``found``, best ranks first.
+    """Return a row for each of up to ``positives`` relevant documents.
 
-    Near-duplicates of any relevant document are dropped, among ``others``, too. Where too few are found, ``others`` (random documents) fill up.
+    Its NEGATIVES are drawn from ``found``, which has the best first, and keep that order. Near-duplicates of
+    any relevant document are dropped, among ``others``, too. Where too few are found, ``others`` (random
+    documents) fill up.
     """
     relevant = [docid for docid, grade in judged.items() if grade > 0 and docid in texts]
     words = [_words(texts[docid]) for docid in relevant]
@@ -54,8 +59,8 @@ def mine(
 
     kept = [docid for docid in found if usable(docid)]
     rows = []
-    for positive in chance.sample(relevant, min(positives, len(relevant))):
-        drawn = set(chance.sample(kept, min(NEGATIVES, len(kept))))
+    for positive in rng.sample(relevant, min(positives, len(relevant))):
+        drawn = set(rng.sample(kept, min(NEGATIVES, len(kept))))
         negatives = [d for d in kept if d in drawn]
         fill = (d for d in others if judged.get(d, 0) <= 0 and d not in drawn and usable(d))
         while len(negatives) < NEGATIVES and (more := next(fill, None)) is not None:

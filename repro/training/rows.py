@@ -1,7 +1,9 @@
-"""Distillation rows for the trainer: read from the Hub or parquet, negatives chosen, some held out to choose the checkpoint."""
+"""Distillation rows for the trainer: read from the Hub or parquet, negatives chosen, some held out to choose
+the checkpoint.
+"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow
@@ -15,39 +17,63 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 PASSAGES = ["positive", *(f"negative_{i}" for i in range(1, NEGATIVES + 1))]
-COLUMNS = ["query_id", "query", *PASSAGES, "label"]
+TEXTS = ["query", *PASSAGES]
+COLUMNS = ["query_id", *TEXTS, "label"]
 
 RetrievalTask = tuple[dict[str, str], dict[str, str], dict[str, set[str]]]
 """Queries and passages by id, and each query's relevant passages."""
 
 
 def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
-    """Return the data's rows, shuffled by the recipe's seed and cut to its number; InputError if the columns are others."""
+    """Return the data's rows, shuffled by the recipe's seed and cut to its number.
+
+    They are read from ``parquet``, a file or a folder of them, else from the Hub. InputError if they do not
+    load, or a column is missing or holds something else than the published data's.
+    """
     from datasets import load_dataset
 
+    source = str(parquet) if parquet else f"the Hub's {recipe.data['hub']}"
+    files = parquet_files(parquet) if parquet else None
     try:
-        if parquet is None:
-            rows = load_dataset(recipe.data["hub"], split="train")
-        else:
-            files = sorted(map(str, parquet.glob("*.parquet"))) if parquet.is_dir() else [str(parquet)]
-            rows = load_dataset("parquet", data_files=files, split="train")
+        rows = load_dataset("parquet" if files else recipe.data["hub"], data_files=files, split="train")
     except Exception as error:  # the hub's client and the parquet reader raise many unrelated kinds
-        where = parquet or f"the Hub's {recipe.data['hub']}"
-        raise InputError(
-            f"{where} does not load as distillation data ({str(error).splitlines()[0]})"
-        ) from error
+        reason = str(error.__cause__ or error).strip() or type(error).__name__
+        raise InputError(f"{source} does not load as distillation data ({reason.splitlines()[0]})") from error
     if missing := [column for column in COLUMNS if column not in rows.column_names]:
-        raise InputError(
-            f"{parquet or recipe.data['hub']}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}"
-        )
-    _check_labels(rows, str(parquet or recipe.data["hub"]))
+        raise InputError(f"{source}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
+    _check_texts(rows, source)
+    _check_labels(rows, source)
     rows = rows.select_columns(COLUMNS).shuffle(seed=recipe.seed)
     return rows.select(range(min(recipe.rows or len(rows), len(rows))))
 
 
-def _check_labels(rows: "Dataset", name: str) -> None:
+def parquet_files(path: Path) -> list[str]:
+    """Return the files of distillation data that ``path`` is or holds; InputError if there are none."""
+    files = sorted(map(str, path.glob("*.parquet"))) if path.is_dir() else [str(path)]
+    if not files:
+        raise InputError(f"{path}: there are no *.parquet in it; make them with python -m repro.distill")
+    return files
+
+
+def _check_texts(rows: "Dataset", source: str) -> None:
+    """Raise InputError for a column of texts that holds something else, or lacks one."""
+    for name in TEXTS:
+        column = rows.data.column(name)
+        if not (pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)):
+            raise InputError(f"{source}: {name}: expected texts, found {column.type}")
+        if column.null_count:
+            row = int(np.argmax(column.is_null().to_numpy())) + 1
+            raise InputError(f"{source}: row {row}: {name}: expected a text, found none")
+
+
+def _check_labels(rows: "Dataset", source: str) -> None:
     """Raise InputError for the first row that has not as many finite margins as negatives."""
     labels = rows.data.column("label")
+    kind = labels.type
+    types = pyarrow.types
+    lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    if not (lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))):
+        raise InputError(f"{source}: label: expected lists of {NEGATIVES} margins, found {kind}")
     finite = pyarrow.compute.is_finite(pyarrow.compute.list_flatten(labels).cast(pyarrow.float64()))
     numbers = pyarrow.compute.list_value_length(labels).fill_null(0).to_numpy()
     wrong = numbers != NEGATIVES
@@ -56,14 +82,17 @@ def _check_labels(rows: "Dataset", name: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{name}: row {row + 1}: label: expected {NEGATIVES} finite margins, found {labels[row].as_py()}"
+            f"{source}: row {row + 1}: label: expected {NEGATIVES} finite margins, "
+            f"found {labels[row].as_py()}"
         )
 
 
 def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
-    """Return (training rows, held-out rows): the last ``held_out``, and the others with none of their queries or positives.
+    """Return (training rows, held-out rows): the last ``held_out``, and those that share no query and no
+    positive with them.
 
     A passage that several queries ask for would otherwise be learned from one of them and tested by another.
+    InputError if no row is left to train on.
     """
     if held_out >= len(rows):
         raise InputError(f"held_out: {held_out:,} of {len(rows):,} rows leave none to train on")
@@ -77,12 +106,13 @@ def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
     ]
     if not kept:
         raise InputError(
-            f"held_out: every row shares a query or a positive passage with one of the {held_out:,} held out; hold fewer out"
+            f"held_out: every row shares a query or a positive passage with one of the {held_out:,} held "
+            "out; hold fewer out"
         )
     return rows.select(kept), aside
 
 
-def choose(row: dict, recipe: Recipe) -> dict:
+def choose(row: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """Return a row as the trainer takes it: query, positive, the chosen negatives, their margins.
 
     The eight are ordered by ascending margin (hardest first); the recipe says which positions are taken.
@@ -100,8 +130,10 @@ def training_rows(rows: "Dataset", recipe: Recipe) -> "Dataset":
 
 
 def retrieval_task(rows: "Dataset") -> RetrievalTask:
-    """Return queries, corpus and relevant documents of held-out rows: each query over all passages of these rows."""
-    queries, corpus, relevant = {}, {}, {}
+    """Return queries, corpus and relevant documents of held-out rows: each query over all their passages."""
+    queries: dict[str, str] = {}
+    corpus: dict[str, str] = {}
+    relevant: dict[str, set[str]] = {}
     ids: dict[str, str] = {}
     for row in rows:
         query = str(row["query_id"])

@@ -1,14 +1,17 @@
-"""Teachers of distillation: cross-encoders, and bi-encoders as ``dense:<model>``. They score (query, passage) pairs."""
+"""Teachers of distillation: cross-encoders, and bi-encoders as ``dense:<model>``.
+
+They score (query, passage) pairs.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from repro.base.errors import InputError
-from repro.models.systems import System, find_system, table_systems
-from repro.models.weights import UNLOADABLE, resolve
+from repro.models.folder import first_line
+from repro.models.systems import System, own_system, table_systems
+from repro.models.weights import UNLOADABLE, Weights
 
 Score = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """(query, passage) pairs -> scores, float32."""
@@ -18,37 +21,31 @@ CROSS_ENCODER_TOKENS = 512
 
 @dataclass(frozen=True)
 class Teacher:
-    """A model's place and kind, known before it is loaded. ``sha256`` is that of its weights."""
+    """A model that was found, but is not loaded yet. ``name`` is what the user calls it."""
 
     name: str
-    kind: str
-    folder: Path
-    sha256: str
     system: System
+    weights: Weights
 
 
-def find_teacher(name: str) -> Teacher:
-    """Return the teacher called ``name``: ``dense:X``, else a cross-encoder's folder or Hub name."""
-    known = None
-    if name.startswith("dense:"):
-        entry = table_systems().get(name.removeprefix("dense:"))
-        known = entry if entry and entry.kind == "dense" else find_system(name)
-    elif not Path(name).expanduser().is_dir() and name.count("/") != 1:
-        raise InputError(f"--teacher {name}: expected a cross-encoder's folder or Hub name, or dense:<model>")
-    if known is None:
-        local = Path(name).expanduser()
-        place = {"local": local} if local.is_dir() else {"hub": name}
-        known = System(local.resolve().name if local.is_dir() else name, "cross-encoder", **place)
-    weights = resolve(known)
-    return Teacher(name, known.kind, weights.path, weights.sha256, known)
+def teaching_system(name: str) -> System:
+    """Return the system of a teacher: ``dense:X``, else a cross-encoder's folder or Hub name.
+
+    A Hub name may have a revision, ``owner/model@revision``. InputError if it is neither.
+    """
+    kind, separator, model = name.partition(":")
+    if not (separator and kind == "dense"):
+        return own_system("cross-encoder", name, f"--teacher {name}")
+    entry = table_systems().get(model)
+    return entry if entry and entry.kind == "dense" else own_system("dense", model, f"--teacher {name}")
 
 
 def load(teacher: Teacher, threads: int) -> Score:
-    """Load a teacher; InputError if its folder is none."""
+    """Load a teacher; InputError if its folder is none, or has weights that are not finite."""
     import torch
 
     torch.set_num_threads(threads)
-    return _bi_encoder(teacher, threads) if teacher.kind == "dense" else _cross_encoder(teacher)
+    return _bi_encoder(teacher, threads) if teacher.system.kind == "dense" else _cross_encoder(teacher)
 
 
 def _cross_encoder(teacher: Teacher) -> Score:
@@ -56,18 +53,27 @@ def _cross_encoder(teacher: Teacher) -> Score:
     from sentence_transformers import CrossEncoder
     from transformers import AutoModelForSequenceClassification
 
+    folder = teacher.weights.path
     try:
-        _, loading = AutoModelForSequenceClassification.from_pretrained(
-            teacher.folder, num_labels=1, output_loading_info=True
+        stock, loading = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=1, output_loading_info=True, trust_remote_code=False, local_files_only=True
         )
-        if loading["missing_keys"]:  # it would score with random numbers in their place
-            raise InputError(
-                f"{teacher.folder} is no cross-encoder: it lacks {min(loading['missing_keys'])}; "
-                "a bi-encoder is given as dense:<model>"
-            )
-        model = CrossEncoder(str(teacher.folder), num_labels=1, max_length=CROSS_ENCODER_TOKENS)
+        tokens = min(
+            CROSS_ENCODER_TOKENS, getattr(stock.config, "max_position_embeddings", CROSS_ENCODER_TOKENS)
+        )
+        model = CrossEncoder(
+            str(folder), num_labels=1, max_length=tokens, trust_remote_code=False, local_files_only=True
+        )
     except UNLOADABLE as error:
-        raise InputError(f"{teacher.folder} does not load as a cross-encoder ({error})") from error
+        raise InputError(f"{folder} does not load as a cross-encoder ({first_line(error)})") from error
+    if loading["missing_keys"]:  # it would score with random numbers in their place
+        raise InputError(
+            f"{folder} is no cross-encoder: it lacks {min(loading['missing_keys'])}; "
+            "a bi-encoder is given as dense:<model>"
+        )
+    for name, weight in model.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise InputError(f"{folder}: the weights of {name} are not all finite; fetch the model again")
     identity = torch.nn.Identity()  # margins are of the logits, not of their sigmoids
     return lambda pairs: model.predict(
         list(pairs), batch_size=64, activation_fn=identity, show_progress_bar=False, convert_to_numpy=True
@@ -77,7 +83,7 @@ def _cross_encoder(teacher: Teacher) -> Score:
 def _bi_encoder(teacher: Teacher, threads: int) -> Score:
     from repro.dense.encoder import DenseEncoder
 
-    encoder = DenseEncoder(teacher.folder, teacher.system, threads)
+    encoder = DenseEncoder(teacher.weights.path, teacher.system, threads)
 
     def score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         queries = list(dict.fromkeys(query for query, _ in pairs))

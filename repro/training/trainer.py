@@ -1,7 +1,7 @@
 """The training itself: Sentence Transformers' trainer and losses over this project's max-pooled head.
 
-Loss: SpladeLoss of SparseMarginMSELoss (Hofstätter et al. 2020, arXiv:2010.02666) and FLOPS regularisers (Paria et al. 2020,
-arXiv:2004.05665) of queries and documents.
+Loss: SpladeLoss of SparseMarginMSELoss (Hofstätter et al. 2020, arXiv:2010.02666) and FLOPS regularisers
+(Paria et al. 2020, arXiv:2004.05665) of queries and documents.
 """
 
 import json
@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed
@@ -21,13 +22,18 @@ from sentence_transformers.sparse_encoder.callbacks.splade_callbacks import (
 from sentence_transformers.sparse_encoder.evaluation import SparseInformationRetrievalEvaluator
 from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginMSELoss, SpladeLoss
 from sentence_transformers.sparse_encoder.modules import SpladePooling
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from repro.base.errors import InputError
+from repro.base.files import write_text
 from repro.base.progress import note
-from repro.splade.encoder import load_masked_lm
+from repro.splade.loading import load_masked_lm
 from repro.splade.trainable_head import use_max_pooled_head
 from repro.training.recipe import Recipe
+from repro.training.rows import RetrievalTask
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 SANE_TERMS = {"document": (5, 2000), "query": (1, 500)}
 """Active terms outside of which a model is of little use: collapsed, or as slow to search as a dense one."""
@@ -38,18 +44,37 @@ LOG = "log.jsonl"
 
 
 def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> SparseEncoder:
-    """Return a SPLADE-max model over a folder's masked language model, with this project's head unless ``stock``."""
+    """Return a SPLADE-max model over a folder's masked language model, with this project's head unless
+    ``stock``.
+
+    InputError if the folder has no such model, or it has fewer positions than ``max_length``.
+    """
     load_masked_lm(folder)  # refuses a folder that lacks weights; Sentence Transformers would make them up
-    body = Transformer(str(folder), transformer_task="fill-mask", max_seq_length=max_length)
+    local = {"trust_remote_code": False, "local_files_only": True}
+    body = Transformer(
+        str(folder),
+        transformer_task="fill-mask",
+        max_seq_length=max_length,
+        model_kwargs=local,
+        processor_kwargs=local,
+        config_kwargs=local,
+    )
+    positions = getattr(body.config, "max_position_embeddings", max_length)
+    if max_length > positions:
+        raise InputError(f"max_length: expected at most {positions}, the positions of {folder}")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = SparseEncoder(modules=[body, SpladePooling("max")], device=device, similarity_fn_name="dot")
+    modules = [body, SpladePooling("max")]
+    model = SparseEncoder(modules=modules, device=device, similarity_fn_name="dot", trust_remote_code=False)
     return model if stock else use_max_pooled_head(model, threads)
 
 
 class GlobalFlops(FlopsLoss):
-    """The FLOPS term of the whole batch, whatever the number of processes it is spread over; counts active terms, too."""
+    """The FLOPS term of the whole batch, whatever the number of processes it is spread over; counts active
+    terms, too.
+    """
 
-    active_terms = 0.0
+    active_terms: torch.Tensor
+    """A text's, on average over the last batch."""
 
     def compute_loss_from_embeddings(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Return the sum over terms of the squared mean weight."""
@@ -65,20 +90,31 @@ class GlobalFlops(FlopsLoss):
 class SpladeTrainer(SparseEncoderTrainer):
     """Logs active terms beside the parts of the loss."""
 
+    def __init__(
+        self,
+        query_terms: GlobalFlops,
+        document_terms: GlobalFlops,
+        held_out: SparseInformationRetrievalEvaluator | None,
+        **settings: Any,
+    ) -> None:
+        self.query_terms, self.document_terms, self.held_out = query_terms, document_terms, held_out
+        super().__init__(evaluator=held_out, **settings)
+
     def track_loss_components(self, loss: dict[str, torch.Tensor]) -> None:
         """Add what the regularisers counted in this step."""
         counted = {
-            "query_active_terms": self.loss.query_regularizer.active_terms,
-            "document_active_terms": self.loss.document_regularizer.active_terms,
+            "query_active_terms": self.query_terms.active_terms,
+            "document_active_terms": self.document_terms.active_terms,
         }
         super().track_loss_components({**loss, **counted})
 
-    def add_model_card_callback(self, default_args_dict: dict) -> None:
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Do nothing: the card is this project's own, and the library's would gather examples for another."""
 
 
 class TrainingLog(TrainerCallback):
-    """Writes what is logged as JSON lines, says it on stderr, and warns of active terms that leave the sane band.
+    """Writes what is logged as JSON lines, tells it on stderr, and warns of active terms that leave the sane
+    band.
 
     ``seconds`` of a line counts the training's time, that before an interruption included.
     """
@@ -88,25 +124,35 @@ class TrainingLog(TrainerCallback):
         self.warned: set[str] = set()
         self.started = time.perf_counter()
 
-    def on_train_begin(self, args: object, state: object, control: object, **_: object) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         """Drop the lines of steps after the checkpoint that the training goes on from."""
         lines = read_log(self.path) if self.path.is_file() and state.global_step else []
         kept = [line for line in lines if line["step"] <= state.global_step]
         if state.is_world_process_zero:
-            self.path.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
+            write_text(self.path, "".join(f"{json.dumps(line)}\n" for line in kept))
         self.started = time.perf_counter() - (kept[-1]["seconds"] if kept else 0)
 
-    def on_log(self, args: object, state: object, control: object, logs: dict, **_: object) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
         """Record one line."""
-        if not state.is_world_process_zero:
+        if not state.is_world_process_zero or logs is None:
             return
         with open(self.path, "a", encoding="utf-8") as file:
             seconds = round(time.perf_counter() - self.started, 2)
             file.write(json.dumps({"step": state.global_step, "seconds": seconds, **logs}) + "\n")
         if "base_loss" in logs:
             note(
-                f"step {state.global_step}/{state.max_steps}: ranking {logs['base_loss']:.3f}, regularisers "
-                f"{logs['query_regularizer_loss']:.3f} + {logs['document_regularizer_loss']:.3f}, active terms "
+                f"step {state.global_step}/{state.max_steps}: ranking {logs['base_loss']:.3f}, "
+                f"regularisers {logs['query_regularizer_loss']:.3f} + "
+                f"{logs['document_regularizer_loss']:.3f}, active terms "
                 f"{logs['query_active_terms']:.0f} a query, {logs['document_active_terms']:.0f} a document"
             )
         elif METRIC in logs:
@@ -120,57 +166,66 @@ class TrainingLog(TrainerCallback):
                 note(f"warning: {active:.0f} active terms a {part}, outside {least} to {most}; {cure}")
 
 
-def read_log(path: Path) -> list[dict]:
-    """Return the lines of a training log."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_log(path: Path) -> list[dict[str, float]]:
+    """Return the lines of a training log, without one that a killed process wrote half of."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines[:-1]]
 
 
 def make_trainer(
     model: SparseEncoder,
     recipe: Recipe,
-    rows: object,
-    task: tuple[dict, dict, dict] | None,
+    rows: "Dataset",
+    task: RetrievalTask | None,
     folder: Path,
     report_to: str = "none",
     log_every: int | None = None,
 ) -> SpladeTrainer:
-    """Return a trainer that leaves checkpoints in ``folder``; ``task`` chooses the best one (None: the last is kept)."""
+    """Return a trainer that leaves checkpoints in ``folder``; ``task`` chooses the best one (None: the last).
+
+    ``report_to`` is a tracker that transformers knows, ``log_every`` a number of steps. InputError for a
+    schedule or an optimiser that transformers does not know.
+    """
     try:
         arguments = _arguments(recipe, len(rows), bool(task), folder, report_to, log_every)
     except ValueError as error:  # a schedule or an optimiser that transformers does not know
         raise InputError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from error
+    query_terms, document_terms = GlobalFlops(model), GlobalFlops(model)
     loss = SpladeLoss(
         model,
         SparseMarginMSELoss(model),
         document_regularizer_weight=recipe.document_regularizer_weight,
         query_regularizer_weight=recipe.query_regularizer_weight,
-        document_regularizer=GlobalFlops(model),
-        query_regularizer=GlobalFlops(model),
+        document_regularizer=document_terms,
+        query_regularizer=query_terms,
     )
-    evaluator = None
-    if task:
-        evaluator = SparseInformationRetrievalEvaluator(
-            *task,
-            mrr_at_k=[10],
-            ndcg_at_k=[10],
-            accuracy_at_k=[10],
-            precision_recall_at_k=[10],
-            map_at_k=[10],
-            name=HELD_OUT,
-            batch_size=64,
-            show_progress_bar=False,
-            write_csv=False,
-        )
     trainer = SpladeTrainer(
-        model,
-        arguments,
+        query_terms,
+        document_terms,
+        _evaluator(task) if task else None,
+        model=model,
+        args=arguments,
         train_dataset=rows,
         loss=loss,
-        evaluator=evaluator,
         callbacks=[SpladeRegularizerWeightSchedulerCallback(loss), TrainingLog(folder / LOG)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _evaluator(task: RetrievalTask) -> SparseInformationRetrievalEvaluator:
+    return SparseInformationRetrievalEvaluator(
+        *task,
+        mrr_at_k=[10],
+        ndcg_at_k=[10],
+        accuracy_at_k=[10],
+        precision_recall_at_k=[10],
+        map_at_k=[10],
+        name=HELD_OUT,
+        batch_size=64,
+        show_progress_bar=False,
+        write_csv=False,
+    )
 
 
 def _arguments(
@@ -207,9 +262,7 @@ def _arguments(
         use_cpu=not torch.cuda.is_available(),
         ddp_backend="gloo" if processes > 1 and not torch.cuda.is_available() else None,
     )
-    if (
-        arguments.n_gpu > 1
-    ):  # without torchrun the library would copy the modules to every GPU, without our head
+    if arguments.n_gpu > 1:  # the library would copy the modules to every GPU, without our head
         note("training on one GPU; start it with torchrun to use all")
         arguments._n_gpu = 1
     return arguments

@@ -5,7 +5,7 @@ import numpy as np
 from repro.training.pretraining import draw
 
 
-def test_each_text_of_a_large_collection_has_the_same_chance():
+def test_each_text_of_a_large_collection_is_as_likely_as_any_other():
     texts = [str(i) for i in range(40)]
     counts = np.zeros(40)
     for seed in range(2000):

@@ -1,6 +1,8 @@
 """Recipes say what was published, and rows are chosen as they say."""
 
 import datasets
+import pyarrow
+import pyarrow.parquet
 import pytest
 import yaml
 from conftest import REPOSITORY
@@ -52,7 +54,8 @@ def test_negatives_are_chosen_by_ascending_margin():
     recipe = read_recipe("splade-mini", {})
     row = {"query": "q", "positive": "p", "label": [5.0, 0.2, 8.0, 3.0, 7.0, 1.5, 2.0, 6.0]}
     row |= {f"negative_{i}": f"n{i}" for i in range(1, 9)}
-    # margins ascending: 0.2 (n2), 1.5 (n6), 2 (n7), 3 (n4), 5 (n1), 6 (n8), 7 (n5), 8 (n3); positions 0, 1, 4, 7
+    # margins ascending: 0.2 (n2), 1.5 (n6), 2 (n7), 3 (n4), 5 (n1), 6 (n8), 7 (n5), 8 (n3);
+    # positions 0, 1, 4, 7
     chosen = choose(row, recipe)
     assert [chosen[f"negative_{i}"] for i in range(1, 5)] == ["n2", "n6", "n1", "n3"]
     assert chosen["label"] == [1.0, 1.5, 5.0, 8.0]  # the least is raised to the floor
@@ -117,12 +120,97 @@ def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
     assert "twin" not in row.negatives and len(set(row.negatives)) == 8
 
 
-def test_values_of_a_wrong_kind_are_refused():
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
         {"negatives": "[9]"},
+        {"negatives": "[true]"},
         {"data": "{hub: x, parquet: y}"},
+        {"data": "{parquet: null}"},
+        {"data": "{collection: x, split: test, teacher: t, negatives_from: bm25, depth: many}"},
         {"epochs": "0"},
+        {"epochs": ".nan"},
+        {"learning_rate": ".inf"},
+        {"batch_size": "2.5"},
         {"fp16": "maybe"},
-    ):
-        with pytest.raises(InputError, match=next(iter(change))):
-            read_recipe("sample", change)
+        {"rows": "0"},
+        {"held_out": "-1"},
+        {"warmup_ratio": "7"},
+        {"max_length": "2"},
+        {"seed": "-1"},
+        {"seed": "4294967296"},
+        {"query_regularizer_weight": "-0.1"},
+        {"origin": "[ours]"},
+    ],
+    ids=str,
+)
+def test_values_that_a_key_cannot_have_are_refused(change):
+    with pytest.raises(InputError, match=rf"sample.yaml: {next(iter(change))}: expected .*, found"):
+        read_recipe("sample", change)
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000, "{a: ", "9" * 5000, "2026-02-31"], ids=["deep", "open", "long", "date"]
+)
+def test_text_that_is_no_yaml_is_a_sentence(value, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"seed: {value}\n")
+    with pytest.raises(InputError, match=r"recipe.yaml(, line \d)?: (not YAML|nested too deep)"):
+        read_recipe(str(path), {})
+    with pytest.raises(InputError, match=r"--set seed=.*: (not YAML|nested too deep)"):
+        read_recipe("sample", {"seed": value})
+
+
+def test_files_that_are_no_recipes_are_refused(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(b"base: caf\xe9\n")
+    with pytest.raises(InputError, match="not UTF-8 text"):
+        read_recipe(str(path), {})
+    path.write_text("- a list\n")
+    with pytest.raises(InputError, match="expected 'key: value' lines"):
+        read_recipe(str(path), {})
+    path.write_text("x: b\n[2, 3]: c\n")
+    with pytest.raises(InputError, match=r"recipe.yaml, line 2: not YAML \(found unhashable key\)"):
+        read_recipe(str(path), {})
+    path.write_text("1: a\nx: b\n")
+    with pytest.raises(InputError, match="unknown key"):
+        read_recipe(str(path), {})
+    with pytest.raises(InputError, match="no such recipe or file"):
+        read_recipe(f"{path}/inside", {})
+
+
+def distilled(**changes):
+    """Return a table of one row of distillation data with other columns in place of some."""
+    row = {"query_id": ["1"], "query": ["q"], "positive": ["p"], "label": [[0.5] * 8]}
+    return pyarrow.table(row | {f"negative_{i}": [f"n{i}"] for i in range(1, 9)} | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"label": ["0.5"]}, "label: expected lists of 8 margins, found string"),
+        ({"label": [["a"] * 8]}, "label: expected lists of 8 margins, found list"),
+        ({"positive": [7]}, "positive: expected texts, found int64"),
+        (
+            {"negative_3": pyarrow.array([None], pyarrow.string())},
+            "row 1: negative_3: expected a text, found none",
+        ),
+    ],
+)
+def test_columns_of_another_kind_are_named(changes, expected, tmp_path):
+    pyarrow.parquet.write_table(distilled(**changes), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match=expected):
+        read_rows(read_recipe("sample", {}), tmp_path / "rows.parquet")
+
+
+def test_damaged_parquet_is_a_sentence(tmp_path):
+    path = tmp_path / "rows.parquet"
+    pyarrow.parquet.write_table(distilled(), path)
+    whole = path.read_bytes()
+    for damaged in (b"", b"PAR1", whole[:200], whole[: len(whole) // 2] + b"\xff" * 200 + whole[-200:]):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"rows.parquet does not load as distillation data \(."):
+            read_rows(read_recipe("sample", {}), path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"there are no \*.parquet in it"):
+        read_rows(read_recipe("sample", {}), tmp_path / "empty")

@@ -11,8 +11,8 @@ def test_active_terms_outside_the_band_are_warned_of_once(tmp_path, capsys):
     state = SimpleNamespace(is_world_process_zero=True, global_step=3, max_steps=9)
     parts = {"base_loss": 1.0, "query_regularizer_loss": 0.1, "document_regularizer_loss": 0.1}
     for documents, queries in ((150, 20), (3000, 20), (3000, 0.5), (150, 0.5)):
-        said = {"query_active_terms": queries, "document_active_terms": documents}
-        log.on_log(None, state, None, logs={**parts, **said})
+        terms = {"query_active_terms": queries, "document_active_terms": documents}
+        log.on_log(None, state, None, logs={**parts, **terms})
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert len(warnings) == 2
     assert "3000 active terms a document" in warnings[0] and "raise document_regularizer" in warnings[0]
@@ -40,3 +40,12 @@ def test_the_log_of_a_resumed_training_has_each_step_once_and_counts_all_the_tim
     state.global_step = 0
     TrainingLog(tmp_path / "log.jsonl").on_train_begin(None, state, None)
     assert read_log(tmp_path / "log.jsonl") == []
+
+
+def test_a_line_that_a_killed_process_wrote_half_of_is_left_out(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"step": 1, "seconds": 2.5}\n{"step": 2, "sec')
+    assert read_log(path) == [{"step": 1, "seconds": 2.5}]
+    state = SimpleNamespace(is_world_process_zero=True, global_step=1, max_steps=9)
+    TrainingLog(path).on_train_begin(None, state, None)
+    assert path.read_text() == '{"step": 1, "seconds": 2.5}\n'

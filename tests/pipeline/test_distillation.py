@@ -1,0 +1,304 @@
+"""Distillation from the command line: the rows, what is refused, interruption, two processes at once."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import REPOSITORY, refused, run, succeed, write_beir
+from safetensors.torch import load_file, save_file
+
+from repro.base.locks import locked
+from repro.models.systems import find_system
+from repro.models.weights import resolve
+
+SAMPLE = ["repro.distill", "--split", "train", "--teacher", "dense:all-minilm-l6-v2"]
+TINY = [
+    "repro.distill",
+    "--collection",
+    "tiny",
+    "--negatives-from",
+    "run.txt",
+    "--teacher",
+    "dense:all-minilm-l6-v2",
+]
+MOMENTS = int(os.environ.get("REPRO_KILLS", "5"))
+
+LIGHT_TEACHER = """
+import os, signal, sys, zlib
+import numpy as np
+import repro.training.distillation as distillation
+
+def load(teacher, threads):
+    return lambda pairs: np.array([zlib.crc32(repr(pair).encode()) % 997 / 97 for pair in pairs], np.float32)
+
+distillation.load = load
+EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+HERE = os.getcwd() + os.sep
+seen = 0
+
+def count(event, arguments):
+    global seen
+    if event in EVENTS and os.path.abspath(str(arguments[0])).startswith(HERE):
+        seen += 1
+        if seen == int(os.environ.get("KILL_AT", "0")):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(count)
+if "COUNT_TO" in os.environ:
+    import atexit
+    atexit.register(lambda: open(os.environ["COUNT_TO"], "w").write(str(seen)))
+"""
+"""A teacher that costs nothing; the process kills itself at its KILL_AT-th call that touches a file here."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with the sample's distillation data."""
+    folder = tmp_path_factory.mktemp("distillation")
+    succeed(*SAMPLE, "--limit", "60", "--output", "data", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A collection of 30 passages and ten queries with a run, and what makes the teacher a light one."""
+    documents = [(f"d{i}", "", f"passage {i} on subject {i * i}") for i in range(30)]
+    queries = [(f"q{i}", f"which subject has number {i}") for i in range(10)]
+    write_beir(tmp_path / "tiny", documents, queries, [(f"q{i}", f"d{i}", 1) for i in range(10)])
+    lines = [f"q{q} Q0 d{(q + i) % 30} {i + 1} {50 - i} x\n" for q in range(10) for i in range(20)]
+    (tmp_path / "run.txt").write_text("".join(lines))
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light" / "sitecustomize.py").write_text(LIGHT_TEACHER)
+    return tmp_path
+
+
+def light(folder):
+    return {"PYTHONPATH": f"{folder / 'light'}:{REPOSITORY}"}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def passages(rows):
+    return rows[["positive", *(f"negative_{i}" for i in range(1, 9))]]
+
+
+def judge(folder, tokenizer_of, poison=None):
+    """Write a cross-encoder of random weights, one of them ``poison``; return model and tokenizer."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_of)
+    torch.manual_seed(5)
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = BertConfig(
+        vocab_size=len(tokenizer), num_labels=1, initializer_range=0.5, max_position_embeddings=64, **shape
+    )
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    if poison is not None:
+        model.classifier.weight.data[0, 3] = poison
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return model, tokenizer
+
+
+def test_rows_have_the_published_columns(folder):
+    rows = pd.concat(pd.read_parquet(path) for path in (folder / "data").glob("*.parquet"))
+    assert list(rows.columns) == [
+        "query_id",
+        "query",
+        "positive",
+        *(f"negative_{i}" for i in range(1, 9)),
+        "label",
+    ]
+    assert len(rows) == 60 and all(len(label) == 8 for label in rows.label)
+    assert all(len(set(row)) == 9 for row in passages(rows).itertuples(index=False))
+    assert np.mean(np.stack(rows.label)) > 0.2  # the teacher prefers positives
+    manifest = json.loads((folder / "data.manifest.json").read_text())
+    assert manifest["teacher"] == "dense:all-minilm-l6-v2" and manifest["counts"]["rows"] == 60
+    assert manifest["weights"] == resolve(find_system("all-minilm-l6-v2")).record()
+
+
+def test_interrupted_work_goes_on_after_its_last_part(folder, tmp_path):
+    """A machine that dies in the second part of twenty rows; the rows end up the same as without."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, repro.training.teachers as t\nload, calls = t.load, []\n"
+        "def dying(*a):\n    score = load(*a)\n"
+        "    return lambda pairs: calls.append(1) or (os._exit(9) if len(calls) == 2 else score(pairs))\n"
+        "t.load = dying\n"
+    )
+    command = [*SAMPLE, "--limit", "60", "--shard-size", "20", "--output", "again"]
+    died = run(*command, cwd=folder, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert died.returncode == 9 and not (folder / "again").exists()
+    (first,) = folder.glob("again.partial-*/part-00000.parquet")
+    written = first.stat().st_mtime_ns
+    done = run(*command, cwd=folder)
+    assert done.returncode == 0 and "going on after 20 of 60 rows" in done.stderr, done.stderr
+    assert (folder / "again/part-00000.parquet").stat().st_mtime_ns == written
+    again, whole = pd.read_parquet(folder / "again"), pd.read_parquet(folder / "data")
+    assert len(list((folder / "again").iterdir())) == 3
+    assert again.drop(columns="label").equals(whole.drop(columns="label"))
+    assert np.allclose(np.stack(again.label), np.stack(whole.label), atol=1e-5)
+
+
+def test_a_cross_encoder_teaches_with_its_logits(tmp_path):
+    """One of random weights and few positions: margins are differences of what transformers computes."""
+    model, tokenizer = judge(tmp_path / "judge", resolve(find_system("splade-tiny")).path)
+    command = ["--split", "train", "--teacher", "judge", "--limit", "10", "--output", "judged"]
+    succeed("repro.distill", *command, cwd=tmp_path)
+    rows = pd.read_parquet(tmp_path / "judged")
+    for row in rows.head(3).itertuples():
+        texts = [row.positive, *(getattr(row, f"negative_{i}") for i in range(1, 9))]
+        pairs = [row.query] * 9, texts
+        inputs = tokenizer(*pairs, padding=True, truncation=True, max_length=64, return_tensors="pt")
+        with torch.inference_mode():
+            scores = model(**inputs).logits[:, 0].numpy()
+        assert np.allclose(row.label, scores[0] - scores[1:], atol=1e-4)
+
+
+def test_teachers_that_cannot_teach_are_refused(tiny):
+    """A library would make weights up, score with not-a-numbers, or run the folder's Python."""
+    tokenizer_of = resolve(find_system("splade-tiny")).path
+    command = [*TINY[:-1], "broken", "--output", "unjudged"]
+    judge(tiny / "broken", tokenizer_of, poison=float("nan"))
+    assert "weights of" in (error := refused(*command, cwd=tiny)) and "not all finite" in error
+    weights = load_file(tiny / "broken/model.safetensors")
+    save_file(
+        {name: weight for name, weight in weights.items() if "classifier" not in name},
+        tiny / "broken/model.safetensors",
+        metadata={"format": "pt"},
+    )
+    assert "broken is no cross-encoder: it lacks classifier" in refused(*command, cwd=tiny)
+    config = json.loads((tiny / "broken/config.json").read_text())
+    config["auto_map"] = {"AutoModelForSequenceClassification": "own.Judge"}
+    (tiny / "broken/config.json").write_text(json.dumps(config))
+    (tiny / "broken/own.py").write_text(f"open({str(tiny / 'ran')!r}, 'w')\n")
+    assert "asks for Python code of the model's own" in refused(*command, cwd=tiny)
+    assert not (tiny / "ran").exists() and not (tiny / "unjudged").exists()
+    for name in ("nowhere", "./nowhere", "dense:nowhere", "a/b c"):
+        assert f"--teacher {name}: there is no such folder" in refused(*TINY[:-1], name, cwd=tiny)
+
+
+def test_the_teachers_revision_is_in_the_manifest(tiny):
+    """Two revisions of a Hub name in the cache: each makes data of its own, and says which."""
+    repository = tiny / "hub" / "models--me--judge"
+    tokenizer_of = resolve(find_system("splade-tiny")).path
+    for commit, bias in (("a" * 40, 0.25), ("b" * 40, 0.5)):
+        judge(repository / "snapshots" / commit, tokenizer_of, poison=bias)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    (repository / "refs" / "v2").write_text("b" * 40)
+    hub = {"HF_HUB_CACHE": str(tiny / "hub"), "HF_HUB_OFFLINE": "1", **light(tiny)}
+    for name, commit in (("me/judge", "a"), ("me/judge@v2", "b")):
+        made = Path(succeed(*TINY[:-1], name, cwd=tiny, **hub).strip())
+        manifest = json.loads((tiny / f"{made}.manifest.json").read_text())
+        assert manifest["weights"]["revision"] == commit * 40 and manifest["teacher"] == name
+    assert len(list((tiny / "work/distilled").glob("*.manifest.json"))) == 2
+
+
+def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny):
+    """kill -9 at moments spread over all calls that touch files, the steps of the commit included."""
+    command = [*TINY, "--shard-size", "3", "--output"]
+    succeed(*command, "whole", cwd=tiny, **light(tiny))
+    whole = contents(tiny / "whole")
+    assert len(whole) == 4
+    succeed(*command, "again", cwd=tiny, COUNT_TO=str(tiny.parent / "calls"), **light(tiny))
+    calls = int((tiny.parent / "calls").read_text())
+    for moment in range(MOMENTS):
+        name, at = f"killed-{moment}", calls - moment * calls // MOMENTS
+        died = run(*command, name, cwd=tiny, KILL_AT=str(at), **light(tiny))
+        assert died.returncode == -signal.SIGKILL, (at, calls, died.stderr)
+        succeed(*command, name, cwd=tiny, **light(tiny))
+        assert contents(tiny / name) == whole, at
+        assert not list(tiny.glob(f"{name}.partial*")) and not list(tiny.glob(f"{name}.texts*")), at
+
+
+def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny):
+    command = [*TINY, "--output", "cut", "--shard-size"]
+    succeed(*TINY, "--output", "whole", cwd=tiny, **light(tiny))
+    calls = "import repro.training.distillation as d, os\nwrite = d.flush\nparts = []\n"
+    dying = "d.flush = lambda path: parts.append(1) or (os._exit(9) if len(parts) == 3 else write(path))\n"
+    (tiny / "dying").mkdir()
+    (tiny / "dying/sitecustomize.py").write_text(LIGHT_TEACHER + calls + dying)
+    died = run(*command, "2", cwd=tiny, PYTHONPATH=f"{tiny / 'dying'}:{REPOSITORY}")
+    assert died.returncode == 9
+    (partial,) = (path for path in tiny.glob("cut.partial-*") if path.is_dir())
+    assert len(list(partial.iterdir())) == 3  # two that are finished, one that is not listed
+    succeed(*command, "4", cwd=tiny, **light(tiny))
+    assert [len(pd.read_parquet(path)) for path in sorted((tiny / "cut").iterdir())] == [2, 2, 4, 2]
+    assert pd.read_parquet(tiny / "cut").equals(pd.read_parquet(tiny / "whole"))
+    modified = {path: path.stat().st_mtime_ns for path in (tiny / "cut").iterdir()}
+    succeed(*command, "5", cwd=tiny, **light(tiny))  # the rows are there, however they are cut
+    assert modified == {path: path.stat().st_mtime_ns for path in (tiny / "cut").iterdir()}
+
+
+def test_two_processes_at_once_make_what_one_makes(tiny):
+    succeed(*TINY, "--shard-size", "2", "--output", "alone", cwd=tiny, **light(tiny))
+    command = [sys.executable, "-m", *TINY, "--shard-size", "2", "--output", "both"]
+    environment = {**os.environ, **light(tiny)}
+    both = [
+        subprocess.Popen(command, cwd=tiny, env=environment, text=True, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    assert sum("10 rows of 8 margins" in error for error in errors) == 1  # the other found it current
+    assert contents(tiny / "both") == contents(tiny / "alone")
+
+
+def test_no_wait_refuses_what_another_process_makes(tiny):
+    with locked(tiny / "held.lock"):
+        error = refused(*TINY, "--output", "held", "--no-wait", cwd=tiny, **light(tiny))
+    assert "held is in use by process" in error
+
+
+def test_work_of_other_settings_is_not_replaced_without_force(tiny):
+    """Finished data, as README's speed command did with --limit 700; and parts of an interrupted run."""
+    made = tiny / succeed(*TINY, cwd=tiny, **light(tiny)).strip()
+    before = contents(made)
+    error = refused(*TINY, "--limit", "4", "--seed", "7", cwd=tiny, **light(tiny))
+    assert "was made by repro.distill with other settings (limit, seed)" in error and "--force" in error
+    assert contents(made) == before
+    succeed(*TINY, "--limit", "4", "--seed", "7", "--force", cwd=tiny, **light(tiny))
+    assert len(pd.read_parquet(made)) == 4
+    dying = "import repro.training.distillation as d, os\nscored = d._scored\nparts = []\n"
+    dying += "d._scored = lambda *a: parts.append(1) or (os._exit(9) if len(parts) == 2 else scored(*a))\n"
+    (tiny / "dying").mkdir()
+    (tiny / "dying/sitecustomize.py").write_text(LIGHT_TEACHER + dying)
+    command = [*TINY, "--output", "half", "--shard-size", "2"]
+    assert run(*command, cwd=tiny, PYTHONPATH=f"{tiny / 'dying'}:{REPOSITORY}").returncode == 9
+    error = refused(*command, "--depth", "9", cwd=tiny, **light(tiny))
+    assert "half was begun by repro.distill with other settings (depth)" in error
+    done = run(*command, cwd=tiny, **light(tiny))
+    assert done.returncode == 0 and "going on after 2 of 10 rows" in done.stderr
+
+
+def test_runs_of_two_depths_do_not_replace_each_other(tmp_path):
+    """While one distills for hours, another with more candidates must neither wait nor take its run away."""
+    write_beir(tmp_path / "tiny", [(f"d{i}", "", f"sea and bread number {i}") for i in range(30)])
+    (tmp_path / "tiny/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\n")
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
+    command = ["repro.distill", "--collection", "tiny", "--teacher", "dense:all-minilm-l6-v2"]
+    for depth in ("9", "20"):
+        options = ["--depth", depth, "--output", f"to-{depth}", "--threads", "1"]
+        succeed(*command, *options, cwd=tmp_path, **light(tmp_path))
+    runs = sorted((tmp_path / "work/distilled/runs").glob("*/*.trec"))
+    assert [len(path.read_text().splitlines()) for path in runs] == [20, 42]
+    inputs = [json.loads((tmp_path / f"to-{d}.manifest.json").read_text())["inputs"] for d in (9, 20)]
+    assert inputs[0]["runs"] == [hashlib.sha256(runs[0].read_bytes()).hexdigest()]
+
+
+def test_a_folder_that_was_not_made_here_is_not_replaced(tiny):
+    (tiny / "mine").mkdir()
+    (tiny / "mine/thesis.txt").write_text("irreplaceable")
+    assert "--output mine: it exists" in refused(*TINY, "--output", "mine", cwd=tiny, **light(tiny))
+    assert (tiny / "mine/thesis.txt").read_text() == "irreplaceable"
