@@ -2,8 +2,8 @@
 
     python -m repro.encode --collection sample --system splade-tiny
 
-SPLADE: Anserini JSON impact vectors in gzip shards. Dense: float32 embeddings. Both under <work>/encoded/, each folder
-with a manifest. A run that was interrupted goes on after its last whole shard.
+SPLADE: Anserini JSON impact vectors in gzip shards. Dense: float32 embeddings. Both under <work>/encoded/,
+each folder with a manifest. A run that was interrupted goes on after its last whole shard.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python -m repro.index --collection sample --system splade-tiny
 
-Impact and dense indexes are built from what python -m repro.encode wrote; BM25's straight from the collection. How a
-Lucene index is built (--indexer, --store-raw, --no-merge) changes nothing that a search finds, so an index that is there
-is kept unless it was built otherwise than one of these options asks.
+Impact and dense indexes are built from what python -m repro.encode wrote; BM25's straight from the
+collection. The way a Lucene index is built (--indexer, --store-raw, --no-merge) changes nothing that a search
+finds, so an index that is there is kept unless it was built otherwise than one of these options asks.
 """
 
 import argparse

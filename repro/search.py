@@ -2,7 +2,8 @@
 
     python -m repro.search --collection sample --system splade-tiny
 
-Queries of SPLADE and dense systems are encoded by python -m repro.encode, in a process of its own, if that was not done.
+Queries of SPLADE and dense systems are encoded by python -m repro.encode, in a process of its own, if that
+was not done.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Which artifacts a system has on a collection, where each lies, and what it depends on: the one place that knows.
+"""Which artifacts a system has on a collection, where each lies, and what it depends on.
 
     <work>/encoded/<corpus>/<system>/                       documents: impact vectors, or embeddings
     <work>/encoded/<corpus>/<system>.<query set>.queries/   queries, likewise
@@ -6,8 +6,8 @@
     <work>/models/<system>                                  a link to the weights
     <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
-A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made anew.
-``tests/unit/test_formats.py`` holds outputs to their numbers, so that none is forgotten.
+A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made
+anew. ``tests/unit/test_formats.py`` holds outputs to their numbers, so that none is forgotten.
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,19 @@ from repro.artifacts.store import Artifact
 from repro.cli.options import SystemOptions
 from repro.collections.model import Collection, Query, queries_checksum
 from repro.collections.scan import CorpusSummary
-from repro.engines import ENGINES, Engine
+from repro.engines import ENGINES
+from repro.engines.protocol import EncodingEngine, TextEngine
 from repro.models.systems import System
 from repro.models.weights import Weights
 
 FORMATS = {"encode": 2, "index": 2, "search": 2}
-"""encode 2: gzip without a time, no term without a token. index 2: the analyser's version. search 2: Anserini's ties."""
+"""encode 2: gzip without a time, no term without a token. index 2: the version of Anserini. search 2: its
+order of ties."""
 
 
 @dataclass(frozen=True)
 class SystemArtifacts:
-    """The artifacts of one system on one collection. ``weights`` is None for a system that encodes nothing."""
+    """The artifacts of one system on one collection. ``weights`` is None if the system encodes nothing."""
 
     collection: Collection
     corpus: CorpusSummary
@@ -40,7 +42,7 @@ class SystemArtifacts:
     options: SystemOptions
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> TextEngine | EncodingEngine:
         """What makes and uses them."""
         return ENGINES[self.system.kind]
 
@@ -79,7 +81,8 @@ class SystemArtifacts:
             {"encoded": self.documents.fingerprint} if self.engine.encodes else {"corpus": self.corpus.sha256}
         )
         inputs = {"stage": "index", "format": FORMATS["index"], "kind": self.system.kind, **source}
-        return Artifact(self.work / "indexes" / name, inputs | self.engine.index_inputs(self.options))
+        inputs |= self.engine.index_inputs(self.options)
+        return Artifact(self.work / "indexes" / name, inputs, facts=("counts", "built", "bytes"))
 
     @cached_property
     def run(self) -> Artifact:
@@ -96,7 +99,7 @@ class SystemArtifacts:
             **self.engine.search_inputs(self.options),
         }
         path = self.runs / f"run.{self.collection.name}.{self.system.name}.trec"
-        return Artifact(path, inputs, single_file=True)
+        return Artifact(path, inputs, single_file=True, facts=("counts", "queries_per_second"))
 
     @property
     def tag(self) -> str:
@@ -114,13 +117,14 @@ class SystemArtifacts:
         return [*encoded, self.index, self.run]
 
     def _encoded(self, part: str, name: str, texts: dict[str, Any]) -> Artifact:
-        if self.weights is None:
-            raise ValueError(f"{self.system.name} has no weights to encode with")
+        if not self.engine.encodes or self.weights is None:
+            raise ValueError(f"{self.system.name} encodes nothing")
         inputs = {
             "stage": f"encode {part}",
             "format": FORMATS["encode"],
             **texts,
             "weights": self.weights.sha256,
-            **self.engine.encoded_inputs(self.system, self.weights, self.options),
+            **self.engine.encoded_inputs(self.system, self.options),
         }
-        return Artifact(self.work / "encoded" / self.collection.corpus / name, inputs)
+        path = self.work / "encoded" / self.collection.corpus / name
+        return Artifact(path, inputs, facts=("counts", "parameters", "settings"))

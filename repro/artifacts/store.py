@@ -1,23 +1,24 @@
-"""Artifacts: what a stage makes, written under a temporary name, put in place when whole, described by a manifest.
+"""Artifacts: what a stage makes, written under a temporary name, put in place when whole, with a manifest.
 
-A manifest's ``inputs`` are all that the artifact depends on. An artifact is current when its manifest's inputs equal
-the inputs asked for now; then it is reused, else made anew. The rest of the manifest (command, versions, machine,
-counts, seconds) is for the reader and decides nothing.
+A manifest's ``inputs`` are all that the artifact depends on. An artifact is current when its manifest's
+inputs equal the inputs asked for now; then it is reused, else made anew. The rest of the manifest (command,
+versions, machine, counts, seconds) is for the reader and decides nothing.
 
 Beside an artifact called ``name`` may lie
 
-    name.manifest.json          what vouches for it, in place last of all
+    name.manifest.json          what vouches for it
     name.lock                   while a process makes or reads it (``locks``)
     name.partial-<process>      what is being made, or what a killed process left of it,
     name.partial-<process>.json with its inputs and the pieces that are finished
-    name.commit.json            a manifest on its way: the new artifact is whole, though it may not be in its place yet
+    name.commit.json            a manifest on its way: the new artifact is whole, if not yet in its place
     name.replaced               the old one, until the new one is in its place
 
-Killed at any moment, the next process finds the old artifact, or finishes what ``commit.json`` says, or goes on from the
-finished pieces. What a manifest vouches for has been flushed to the disk before.
+Killed at any moment, the next process finds the old artifact, or finishes what ``commit.json`` says, or goes
+on from the finished pieces. What a manifest vouches for has been flushed to the disk before.
 """
 
 import contextlib
+import glob
 import hashlib
 import os
 from collections.abc import Iterator
@@ -25,23 +26,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.artifacts.locks import locked
 from repro.artifacts.provenance import provenance
 from repro.base.errors import InputError
 from repro.base.files import canonical, flush, read_json, remove, sha256_file, write_json
+from repro.base.locks import locked
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A folder, or a single file (a run), with the inputs that it is made from."""
+    """A folder, or a single file (a run), with the inputs that it is made from.
+
+    ``facts`` are what else its manifest tells; one that lacks any of them vouches for nothing.
+    """
 
     path: Path
     inputs: dict[str, Any]
     single_file: bool = False
+    facts: tuple[str, ...] = ()
 
     @property
     def manifest_path(self) -> Path:
-        """Where the manifest lies: beside the artifact, since Anserini would index any file inside as documents."""
+        """Where the manifest lies: beside the artifact, since Anserini would index any file inside."""
         return self._beside("manifest.json")
 
     @property
@@ -50,22 +55,31 @@ class Artifact:
         return hashlib.sha256(canonical(self.inputs).encode()).hexdigest()
 
     def manifest(self) -> dict[str, Any] | None:
-        """Return the manifest of what lies at ``path``, current or not; None if nothing whole does."""
-        manifest = read_json(self.manifest_path) if self.path.exists() else None
-        return manifest if manifest is not None and isinstance(manifest.get("inputs"), dict) else None
+        """Return the manifest of what lies at ``path``, current or not; None if nothing whole does.
+
+        Nothing does, either, while another is about to take its place.
+        """
+        if not self.path.exists() or self._commit_path.exists():
+            return None
+        manifest = read_json(self.manifest_path)
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("inputs"), dict):
+            return None
+        return manifest if all(fact in manifest for fact in self.facts) else None
 
     def is_current(self) -> bool:
         """Tell whether what lies at ``path`` is whole and was made from just these inputs."""
         manifest = self.manifest()
         if manifest is None or canonical(manifest["inputs"]) != canonical(self.inputs):
             return False
-        return not self.single_file or manifest.get("sha256") == sha256_file(self.path)
+        if not self.single_file:
+            return self.path.is_dir()
+        return self.path.is_file() and manifest.get("sha256") == sha256_file(self.path)
 
     @contextlib.contextmanager
     def making(self, wait: bool = True) -> Iterator[None]:
-        """Be the one process that makes this artifact, once no other makes or reads it; ask ``is_current`` inside.
+        """Be the one process that makes this artifact, once no other makes or reads it.
 
-        Without ``wait``, InputError if another process has it.
+        Ask ``is_current`` inside. Without ``wait``, InputError if another process has it.
         """
         with locked(self._beside("lock"), wait=wait):
             self._put_in_place()  # what a killed process had finished
@@ -78,36 +92,30 @@ class Artifact:
             yield
 
     def begin(self, resume: bool = False) -> Path:
-        """Return a temporary path to write to, a new folder unless this is a file; ``finish`` puts it in place.
+        """Return a temporary path to write to, a new folder unless this is a file; then comes ``finish``.
 
-        To be called by who is ``making`` it. With ``resume``, what a killed process left of a folder with the same
-        inputs is taken over, for its finished pieces.
+        To be called by the process that is ``making`` it. With ``resume``, what a killed process left of a
+        folder with the same inputs is taken over as it is, for its finished pieces.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._beside(f"partial-{os.getpid()}")
-        for left in sorted(self.path.parent.glob(f"{_escaped(self.path.name)}.partial-*")):
-            if left.suffix == ".json" or left == partial:
-                continue
-            begun = read_json(_pieces_path(left)) or {}
-            same = canonical(begun.get("inputs")) == canonical(self.inputs)
-            if resume and same and not partial.exists() and left.is_dir():
-                os.replace(left, partial)
-                os.replace(_pieces_path(left), _pieces_path(partial))
-        begun = read_json(_pieces_path(partial)) or {}
-        if not (resume and partial.exists() and canonical(begun.get("inputs")) == canonical(self.inputs)):
-            remove(partial)
-            write_json(_pieces_path(partial), {"inputs": self.inputs, "pieces": None})
-        self._remove_left(keep=partial)
-        if not self.single_file:
-            partial.mkdir(exist_ok=True)
+        partial = self._left() if resume else None
+        if partial is None:
+            partial = self._beside(f"partial-{os.getpid()}")
+            self._remove_left()
+            self.save_pieces(partial, None)
+            if not self.single_file:
+                partial.mkdir()
+        else:
+            self._remove_left(keep=partial)
         return partial
 
     def pieces(self, partial: Path) -> Any:
         """Return what ``save_pieces`` kept of ``partial``, which ``begin`` returned; None if nothing."""
-        return (read_json(_pieces_path(partial)) or {}).get("pieces")
+        begun = read_json(_pieces_path(partial))
+        return begun.get("pieces") if isinstance(begun, dict) else None
 
     def save_pieces(self, partial: Path, pieces: Any) -> None:
-        """Keep a description (JSON) of the finished pieces of ``partial``, which must be on the disk by now."""
+        """Keep a description (JSON) of the finished pieces of ``partial``, which are on the disk by now."""
         write_json(_pieces_path(partial), {"inputs": self.inputs, "pieces": pieces})
 
     def finish(self, partial: Path, **facts: Any) -> dict[str, Any]:
@@ -116,45 +124,104 @@ class Artifact:
         flush(partial)
         if self.single_file:
             manifest["sha256"] = sha256_file(partial)
-        write_json(self._beside("commit.json"), {"partial": partial.name, "manifest": manifest})
+        write_json(self._commit_path, {"partial": partial.name, "manifest": manifest})
         self._put_in_place()
         return manifest
 
+    def unfinished(self) -> list[dict[str, Any]]:
+        """Return the inputs of what killed processes have left finished pieces of."""
+        begun = [read_json(_pieces_path(left)) for left in self._partials() if left.is_dir()]
+        whole = [left for left in begun if isinstance(left, dict) and isinstance(left.get("inputs"), dict)]
+        return [left["inputs"] for left in whole if left.get("pieces")]
+
+    @property
+    def _commit_path(self) -> Path:
+        return self._beside("commit.json")
+
+    def _left(self) -> Path | None:
+        """Return what a killed process left of a folder with the same inputs; None if none did."""
+        for left in self._partials():
+            begun = read_json(_pieces_path(left)) if left.is_dir() else None
+            if isinstance(begun, dict) and canonical(begun.get("inputs")) == canonical(self.inputs):
+                return left
+        return None
+
     def _put_in_place(self) -> None:
-        """Do what ``commit.json`` says, if there is one: each step may have been done by a process that was killed."""
-        committed = read_json(self._beside("commit.json"))
-        if committed is None or not {"partial", "manifest"} <= committed.keys():
+        """Do what ``commit.json`` says, if there is one; a process that was killed may have begun with it.
+
+        The manifest goes before the artifact that it vouches for, and comes last: thus a record whose partial
+        artifact was removed by hand can be told from one that was carried out up to the manifest.
+        """
+        if not self._commit_path.exists():
             return
-        partial, replaced = self.path.with_name(committed["partial"]), self._beside("replaced")
-        if partial.exists():
-            self.manifest_path.unlink(missing_ok=True)  # from here on it would vouch for something else
-            if self.path.is_dir() or self.path.is_symlink():
-                remove(replaced)
-                os.replace(self.path, replaced)
+        folder, (partial, manifest) = self.path.parent, self._commit()
+        if partial is not None and partial.exists():
+            flush(folder, below=False)
+            self.manifest_path.unlink(missing_ok=True)
+            flush(folder, below=False)
+            if not (self.single_file and self.path.is_file()) and os.path.lexists(self.path):
+                remove(self._beside("replaced"))
+                os.replace(self.path, self._beside("replaced"))
             os.replace(partial, self.path)
-            flush(self.path.parent, below=False)
-        write_json(self.manifest_path, committed["manifest"])
-        self._beside("commit.json").unlink()
-        remove(replaced)
+            flush(folder, below=False)
+        elif self.manifest_path.exists() or not self.path.exists():
+            manifest = None  # the partial artifact was removed by hand, or the record is damaged
+        remove(self._beside("replaced"))
         self._remove_left()
+        if manifest is not None:
+            write_json(self.manifest_path, manifest)
+            flush(folder, below=False)
+        self._commit_path.unlink()
+
+    def _commit(self) -> tuple[Path | None, dict[str, Any] | None]:
+        """Return the partial artifact and the manifest that ``commit.json`` names, if it is well formed."""
+        match read_json(self._commit_path):
+            case {"partial": str(partial), "manifest": {"inputs": dict()} as manifest}:
+                if partial.startswith(f"{self.path.name}.partial-") and "/" not in partial:
+                    return self.path.with_name(partial), manifest
+        return None, None
+
+    def _partials(self) -> list[Path]:
+        return sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.partial-*"))
 
     def _remove_left(self, keep: Path | None = None) -> None:
-        """Remove what killed processes left of earlier attempts; nobody works on them, since this process has the lock."""
-        for left in self.path.parent.glob(f"{_escaped(self.path.name)}.partial-*"):
-            if keep is None or left not in (keep, _pieces_path(keep)):
+        """Remove what killed processes left of earlier attempts: none lives, as this process has the lock."""
+        kept = set() if keep is None else {keep, _pieces_path(keep)}
+        lists_first = sorted(self._partials(), key=lambda left: left.suffix != ".json")
+        for left in lists_first:  # a list of pieces must not outlive one of them
+            if left not in kept:
                 remove(left)
+        for record in (self.manifest_path, self._commit_path):
+            for unfinished in record.parent.glob(f"{glob.escape(record.name)}.*.tmp"):  # write_json's
+                remove(unfinished)
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.name}.{suffix}")
 
 
 def refuse_other_settings(artifact: Artifact, force: bool, made_by: str) -> None:
-    """Raise InputError if finished work of other settings would be replaced and that was not asked for (``force``)."""
-    if not force and artifact.manifest() is not None and not artifact.is_current():
-        raise InputError(
-            f"{artifact.path} was made by {made_by} with other settings or data; name another --output, "
-            "or replace it with --force"
-        )
+    """Raise InputError if work of other settings, finished or in pieces, would be lost without ``force``."""
+    if force:
+        return
+    manifest = artifact.manifest()
+    for inputs in [manifest["inputs"]] if manifest else artifact.unfinished():
+        if names := ", ".join(_differing(inputs, artifact.inputs)):
+            raise InputError(
+                f"{artifact.path} was {'made' if manifest else 'begun'} by {made_by} with other settings "
+                f"({names}); name another --output, or replace it with {made_by} --force"
+            )
+
+
+def _differing(inputs: dict[str, Any], others: dict[str, Any], above: str = "") -> list[str]:
+    """Return the names of the inputs that are not the same in both, those of an input's parts with a dot."""
+    names = []
+    for name in sorted(inputs.keys() | others.keys()):
+        one, other = inputs.get(name), others.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += _differing(one, other, f"{above}{name}.")
+        elif canonical(one) != canonical(other) or (name in inputs) != (name in others):
+            names.append(f"{above}{name}")
+    return names
 
 
 def refuse_foreign(output: Path | None) -> None:
@@ -168,8 +235,3 @@ def refuse_foreign(output: Path | None) -> None:
 
 def _pieces_path(partial: Path) -> Path:
     return partial.with_name(f"{partial.name}.json")
-
-
-def _escaped(name: str) -> str:
-    """Return a file name so that ``glob`` takes it as it is."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

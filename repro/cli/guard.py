@@ -9,7 +9,7 @@ from repro.base.errors import InputError
 
 
 def guarded(main: Callable[[], int]) -> int:
-    """Run a command's ``main``; turn a user's mistake, a full disk or Ctrl-C into one sentence and an exit code."""
+    """Run a command's ``main``; turn a user's mistake, a full disk or Ctrl-C into a sentence and a code."""
     try:
         return main()
     except InputError as error:
@@ -23,11 +23,12 @@ def guarded(main: Callable[[], int]) -> int:
         return 141
     except OSError as error:
         sentence = {
-            errno.ENOSPC: "no space left on the disk: free some, or put --work on another one, and run it again",
-            errno.EDQUOT: "your disk quota is used up: free some space, or put --work elsewhere, and run it again",
+            errno.ENOSPC: "no space left on the disk: free some, or put --work on another, and run it again",
+            errno.EDQUOT: "your disk quota is used up: free some, or put --work elsewhere, and run it again",
+            errno.EFBIG: "a file would be larger than is allowed here: raise the limit (ulimit -f)",
             errno.EACCES: "permission denied: choose a folder that you may write to",
             errno.EROFS: "the file system is read-only: choose a folder that you may write to",
-        }.get(error.errno)
+        }.get(error.errno or 0)
         if sentence is None:
             raise
         where = f" ({error.filename})" if error.filename else ""

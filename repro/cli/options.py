@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.cli.parsing import number, option, positive, read_options, share, tag
+from repro.cli.parsing import Group, listed, number, option, positive, read_options, share, tag
 from repro.formats.runs import TIES
 
 PRECISIONS = ("exact", "float32", "bf16")
@@ -106,8 +106,8 @@ class DenseOptions:
 
     faiss: str = option(
         "flat",
-        "dense index: flat (exact), float16 (exact over rounded vectors, half the disk), hnsw (approximate graph, "
-        "in memory)",
+        "dense index: flat (exact), float16 (exact over rounded vectors, half the disk), hnsw (approximate "
+        "graph, in memory)",
         choices=FAISS_KINDS,
     )
 
@@ -125,7 +125,7 @@ class SearchOptions:
     )
     ties: str = option(
         "anserini",
-        "order of equal scores: anserini (docid ascending) or trec_eval (docid descending) (default: anserini)",
+        "order of equal scores: anserini (docid ascending, the default) or trec_eval (docid descending)",
         choices=TIES,
     )
 
@@ -134,12 +134,12 @@ class SearchOptions:
 class TagOption:
     """The run's name in its own file."""
 
-    tag: str | None = option(None, "the run's tag, its last column (default: the system's name)", type=tag)
+    tag: str | None = option(None, "the run's last column (default: the system's name)", type=tag)
 
 
 @dataclass(frozen=True)
 class IndexingOptions:
-    """How a Lucene index is built; changes nothing that a search finds. None keeps what an index there has."""
+    """The way a Lucene index is built, which changes no result. None keeps what an index there has."""
 
     indexer: str | None = option(
         None,
@@ -189,7 +189,8 @@ class DistillationOptions:
 
     teacher: str = option(
         "cross-encoder/ms-marco-MiniLM-L6-v2",
-        "a cross-encoder (folder or Hub name) or dense:<model> (default: cross-encoder/ms-marco-MiniLM-L6-v2)",
+        "a cross-encoder (folder or Hub name) or dense:<model> (default: "
+        "cross-encoder/ms-marco-MiniLM-L6-v2)",
     )
     negatives_from: str = option(
         "bm25", "systems of the table or run files that rank the candidates (default: bm25)", metavar="A,B"
@@ -250,13 +251,26 @@ class MeasureOptions:
 
 
 @dataclass(frozen=True)
+class EvaluationOptions:
+    """How runs are read and their figures shown."""
+
+    qrels: Path | None = option(None, "judgments in TREC's form, instead of a collection's", type=Path)
+    by_rank: bool = option(False, "order by the rank column, as MS MARCO's script does")
+    per_query: bool = option(False, "print each query's figures, too")
+    compare: bool = option(
+        False,
+        "print each further run's difference from the first, with a paired randomisation test's p-value",
+    )
+
+
+@dataclass(frozen=True)
 class TableOptions:
     """What the table shows and where it goes."""
 
     systems: str | None = option(
         None,
-        "systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train made of "
-        "this collection)",
+        "systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train "
+        "made of this collection)",
         metavar="A,B,C",
     )
     tables: Path = option(Path("tables"), "where tables go (default: ./tables)", type=Path)
@@ -278,9 +292,72 @@ class SystemOptions:
 
 def read_system_options(parsed: argparse.Namespace) -> SystemOptions:
     """Return the options that decide figures; a group that the command did not declare has its defaults."""
-    groups = {}
-    for entry in dataclasses.fields(SystemOptions):
-        group = entry.type
-        known = all(hasattr(parsed, option.name) for option in dataclasses.fields(group))
-        groups[entry.name] = read_options(group, parsed) if known else group()
-    return SystemOptions(**groups)
+
+    def read(group: type[Group]) -> Group:
+        declared = all(hasattr(parsed, entry.name) for entry in dataclasses.fields(group))
+        return read_options(group, parsed) if declared else group()
+
+    return SystemOptions(
+        encoding=read(EncodingOptions),
+        bm25=read(Bm25Options),
+        dense=read(DenseOptions),
+        search=read(SearchOptions),
+        queries=read(QueryOptions),
+        tag=read(TagOption),
+    )
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What a benchmark takes of the work, and what it does with the result; each race reads its own."""
+
+    system: str | None = option(None, "whose model (default: splade-tiny; for dense, all-minilm-l6-v2)")
+    shape: str | None = option(
+        None, "of encode, train: random weights in BERT's shape instead", choices=("tiny", "mini", "small")
+    )
+    limit: int = option(4096, "passages (default: 4096)", type=positive("limit"), metavar="N")
+    every: int = option(16, "slow peers take every Nth (default: 16)", type=positive("every"), metavar="N")
+    rounds: int = option(5, "turns of each (default: 5)", type=positive("rounds"), metavar="N")
+    hits: int = option(
+        SearchOptions.hits, "documents a query (default: 1000)", type=positive("hits"), metavar="K"
+    )
+    memory: int = option(
+        IndexingOptions.memory,
+        "the indexer's heap (default: 2048)",
+        type=positive("memory"),
+        metavar="MB",
+    )
+    sizes: tuple[int, ...] = option(
+        (100_000, 300_000, 1_000_000),
+        "of scale, in documents (default: 100000,300000,1000000)",
+        type=listed(positive("sizes")),
+        metavar="N,N",
+    )
+    queries: int = option(
+        55_578,
+        "of scale: queries of the run that is evaluated (default: 55578, as in MS MARCO's dev set; at 1,000 "
+        "hits the run has 2 GB)",
+        type=positive("queries"),
+        metavar="N",
+    )
+    batch: int = option(
+        48, "of train, in rows of 1 + 5 texts (default: 48)", type=positive("batch"), metavar="N"
+    )
+    data: Path | None = option(None, "of train: distillation data", type=Path, metavar="FOLDER")
+    recipe: list[str] = field(
+        default_factory=lambda: ["scratch"],
+        metadata={
+            "help": "of sparsity: a recipe, then KEY=VALUE ... (default: scratch)",
+            "nargs": "+",
+            "metavar": "R",
+        },
+    )
+    weights: tuple[float, ...] = option(
+        (0.2, 2.0, 20.0),
+        "of sparsity (default: 0.2,2,20)",
+        type=listed(number("weights", 0, math.inf)),
+        metavar="W,W",
+    )
+    only: str | None = option(None, "only contestants whose name contains this, beside ours", metavar="TEXT")
+    json: Path | None = option(None, "write the results here", type=Path, metavar="FILE")
+    readme: bool = option(False, "put the result into its block of README.md or a page in docs/, too")

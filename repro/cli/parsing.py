@@ -1,8 +1,8 @@
-"""From dataclasses to argparse and back: how a group of options is declared, read, and turned into a command line.
+"""From dataclasses to argparse and back: a group of options declared, read, and turned into a command line.
 
-A group of options is a frozen dataclass whose fields are made by ``option``. ``add_options`` declares groups to a parser,
-``read_options`` makes the typed value of what was parsed, ``arguments`` returns the command line that would give it.
-Below the commands' ``main``, nothing reads an argparse namespace.
+A group of options is a frozen dataclass whose fields are made by ``option``. ``add_options`` declares groups
+to a parser, ``read_options`` makes the typed value of what was parsed, ``arguments`` returns the command line
+that would give it. Below the commands' ``main``, nothing reads an argparse namespace.
 """
 
 import argparse
@@ -10,11 +10,14 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from repro.base.errors import InputError
 
-Group = TypeVar("Group")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Group = TypeVar("Group", bound="DataclassInstance")
 Parse = Callable[[str], Any]
 
 
@@ -34,7 +37,10 @@ def positive(name: str) -> Parse:
 
 
 def number(name: str, least: float, most: float, above: bool = False) -> Parse:
-    """Return a parser of numbers from ``least`` (or, if ``above``, greater than it) to ``most``; it raises InputError."""
+    """Return a parser of finite numbers from ``least`` to ``most``; it raises InputError.
+
+    With ``above``, ``least`` itself is out of range.
+    """
 
     def parse(text: str) -> float:
         try:
@@ -43,7 +49,7 @@ def number(name: str, least: float, most: float, above: bool = False) -> Parse:
             value = math.nan
         if not (least < value if above else least <= value) or value > most or math.isinf(value):
             bound = f"greater than {least:g}" if above else f"from {least:g} up"
-            limit = "" if math.isinf(most) else f", at most {most:,g}"
+            limit = "" if math.isinf(most) else f", at most {most:,.10g}"
             raise InputError(f"--{name} {text}: expected a number {bound}{limit}")
         return value
 
@@ -51,7 +57,7 @@ def number(name: str, least: float, most: float, above: bool = False) -> Parse:
 
 
 def share(name: str) -> Parse:
-    """Return a parser of numbers between 0 and 1, both excluded, for the option ``--name``; it raises InputError."""
+    """Return a parser of numbers between 0 and 1, both excluded, for ``--name``; it raises InputError."""
 
     def parse(text: str) -> float:
         value = number(name, 0, 1, above=True)(text)
@@ -60,6 +66,11 @@ def share(name: str) -> Parse:
         return value
 
     return parse
+
+
+def listed(parse: Parse) -> Callable[[str], tuple[Any, ...]]:
+    """Return a parser of values between commas, each parsed by ``parse``."""
+    return lambda text: tuple(parse(part) for part in text.split(","))
 
 
 def tag(text: str) -> str:
@@ -76,7 +87,7 @@ def option(default: Any, help: str, **settings: Any) -> Any:
     return field(default=default, metadata={"help": help, **settings})
 
 
-def add_options(parser: argparse.ArgumentParser, *groups: type) -> None:
+def add_options(parser: argparse.ArgumentParser, *groups: "type[DataclassInstance]") -> None:
     """Declare the options of each group to a parser."""
     for group in groups:
         for entry in dataclasses.fields(group):
@@ -105,9 +116,9 @@ def read_options(group: type[Group], parsed: argparse.Namespace) -> Group:
     return group(**{entry.name: getattr(parsed, entry.name) for entry in dataclasses.fields(group)})
 
 
-def arguments(*options: Any) -> list[str]:
+def arguments(*options: "DataclassInstance") -> list[str]:
     """Return the command line of groups of options: of each, those that are not the default."""
-    line = []
+    line: list[str] = []
     for group in options:
         for entry in dataclasses.fields(group):
             value = getattr(group, entry.name)
@@ -116,17 +127,19 @@ def arguments(*options: Any) -> list[str]:
             line.append(entry.metadata.get("flag", _flag(entry)))
             if isinstance(value, list):
                 line += value
+            elif isinstance(value, tuple):
+                line.append(",".join(map(str, value)))
             elif not isinstance(value, bool):
                 line.append(repr(value) if isinstance(value, float) else str(value))
     return line
 
 
-def _flag(entry: dataclasses.Field) -> str:
+def _flag(entry: dataclasses.Field[Any]) -> str:
     name = entry.name.replace("_", "-")
     return f"--no-{name}" if entry.default is True else f"--{name}"
 
 
-def _default(entry: dataclasses.Field) -> Any:
+def _default(entry: dataclasses.Field[Any]) -> Any:
     if entry.default_factory is not dataclasses.MISSING:
         return entry.default_factory()
     return entry.default

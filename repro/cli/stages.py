@@ -1,17 +1,21 @@
 """The one door through which a stage is started as a process of its own.
 
-torch, FAISS and the JVM never share a process, and memory is given back between stages, so ``table`` and others run
-stages as commands. A stage is described by its module and its options, the very values that this process works with.
+torch, FAISS and the JVM never share a process, and memory is given back between stages, so ``table`` and
+others run stages as commands. A stage is described by its module and its options, the very values that this
+process works with.
 """
 
 import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from repro.base.errors import InputError
 from repro.cli.parsing import arguments
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Stage:
         return shlex.join(["python", "-m", self.module, *self.arguments])
 
     def run(self) -> str:
-        """Run it and return what it prints (its progress goes to stderr); StageFailed if it ends with an error."""
+        """Run it and return what it prints (its progress goes to stderr); StageFailed if it fails."""
         command = [sys.executable, "-m", self.module, *self.arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
@@ -37,8 +41,8 @@ class StageFailed(InputError):
     """A stage that was started here ended with an error, which it has told on stderr."""
 
 
-def stage(module: str, *options: Any) -> Stage:
-    """Return the stage ``module`` with the command line of groups of options (and of plain strings, as they are)."""
+def stage(module: str, *options: "DataclassInstance | str") -> Stage:
+    """Return the stage ``module`` with the command line of groups of options, and of strings as they are."""
     line: list[str] = []
     for part in options:
         line += [part] if isinstance(part, str) else arguments(part)

@@ -1,14 +1,14 @@
 """BM25 over texts: Anserini's analysis and indexer, this project's batches of Lucene's search."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from repro.cli.options import Bm25Options, IndexingOptions, SearchOptions, SystemOptions
-from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter
-from repro.models.systems import System
-from repro.models.weights import Weights
+from repro.collections.model import Document, Query
+from repro.engines.protocol import IndexRequest, Results, SearchRequest
 
 if TYPE_CHECKING:
     from repro.lucene.indexing import Indexing
@@ -18,12 +18,8 @@ class Bm25Engine:
     """Nothing is encoded; the index holds the collection's texts and serves any k1 and b."""
 
     kind = "bm25"
-    encodes = False
-    options = (Bm25Options, SearchOptions)
-
-    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
-        """Raise: nothing is encoded."""
-        raise NotImplementedError("BM25 encodes nothing")
+    encodes: Literal[False] = False
+    options: tuple[type, ...] = (Bm25Options, SearchOptions)
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
         """Return the folder's name, without the system's: all settings of BM25 share one index."""
@@ -39,12 +35,6 @@ class Bm25Engine:
         """Return BM25's parameters."""
         return dataclasses.asdict(options.bm25)
 
-    def open_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, threads: int
-    ) -> ShardWriter:
-        """Raise: nothing is encoded."""
-        raise NotImplementedError("BM25 encodes nothing")
-
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return the manifest's record; the indexer is Anserini's, always."""
         return {
@@ -53,20 +43,22 @@ class Bm25Engine:
             "merge": building.merge is not False,
         }
 
-    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
+    def build_index(
+        self, documents: Iterable[Document], request: IndexRequest, folder: Path
+    ) -> dict[str, int]:
         """Index the texts."""
         from repro.lucene.indexing import build_bm25_index
 
-        return build_bm25_index(request.documents(), folder, request.count, lucene_settings(request))
+        return build_bm25_index(documents, folder, request.count, lucene_settings(request))
 
-    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
+    def search(self, queries: Sequence[Query], request: SearchRequest, stack: ExitStack) -> Results:
         """Search with the texts of the queries."""
         from repro.lucene.searching import BatchSearcher
 
         options = request.options
         bm25 = (options.bm25.k1, options.bm25.b)
         searcher = BatchSearcher(request.index, request.threads, bm25, ties=options.search.ties)
-        return stack.enter_context(searcher).search_all(request.queries, options.search.hits)
+        return stack.enter_context(searcher).search_all(queries, options.search.hits)
 
 
 def lucene_settings(request: IndexRequest) -> "Indexing":

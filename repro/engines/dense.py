@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from repro.cli.options import DenseOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text
@@ -15,10 +15,10 @@ class DenseEngine:
     """A Sentence Transformers model whose vectors FAISS indexes."""
 
     kind = "dense"
-    encodes = True
-    options = (DenseOptions, SearchOptions)
+    encodes: Literal[True] = True
+    options: tuple[type, ...] = (DenseOptions, SearchOptions)
 
-    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
+    def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
         """Return what systems.yaml prescribes of the model's pooling."""
         return {"pooling": system.pooling, "normalise": system.normalise}
 
@@ -45,21 +45,19 @@ class DenseEngine:
         """Return nothing: the options are of Lucene indexes."""
         return {}
 
-    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
+    def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the vectors."""
         from repro.dense.indexing import build_index
 
-        return build_index(
-            request.encoded, folder, request.options.dense.faiss, request.threads, request.count
-        )
+        return build_index(encoded, folder, request.options.dense.faiss, request.threads, request.count)
 
-    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
+    def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
         """Search with the encoded queries."""
         from repro.dense.searching import DenseSearcher
 
         search = request.options.search
         searcher = DenseSearcher(request.index, request.threads, ties=search.ties)
-        return searcher.search_all(request.encoded, search.hits)
+        return searcher.search_all(encoded, search.hits)
 
 
 class DenseWriter:
@@ -70,7 +68,7 @@ class DenseWriter:
 
         self.encoder = DenseEncoder(weights.path, system, threads)
         self.parameters = self.encoder.parameters
-        self.settings: dict[str, Any] = {}
+        self.settings: dict[str, str] = {}
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's vectors and ids."""

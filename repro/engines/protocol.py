@@ -1,10 +1,13 @@
-"""What an engine is: all that differs between kinds of systems, from the inputs of their artifacts to their search."""
+"""What an engine is: all that differs between kinds of systems, from their artifacts' inputs to their search.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+An engine works on texts as they are, or on what a model encoded them to; only there the two protocols differ.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from repro.cli.options import IndexingOptions, SystemOptions
 from repro.collections.model import Document, Query
@@ -21,11 +24,11 @@ class ShardWriter(Protocol):
 
     parameters: int
     """Number of parameters of the model."""
-    settings: dict[str, Any]
-    """How it encodes here, for the manifest: what decides no more than a rounding."""
+    settings: dict[str, str]
+    """The way it encodes here, for the manifest: what decides no more than a rounding."""
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
-        """Write shard ``number`` of ``part`` (documents or queries); return its counts, among them ``texts``."""
+        """Write shard ``number`` of ``part`` (documents or queries); return its counts (``texts``, ...)."""
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the files of shard ``number``."""
@@ -33,11 +36,9 @@ class ShardWriter(Protocol):
 
 @dataclass(frozen=True)
 class IndexRequest:
-    """What an index is built from: the texts (read when called for), or what they were encoded to."""
+    """What is asked of an index: it must hold ``count`` documents, those without any term among them."""
 
-    documents: Callable[[], Iterator[Document]]
     count: int
-    encoded: Path | None
     options: SystemOptions
     building: IndexingOptions
     threads: int
@@ -47,11 +48,9 @@ class IndexRequest:
 
 @dataclass(frozen=True)
 class SearchRequest:
-    """What is searched for where: the queries' texts, or what they were encoded to."""
+    """What is searched, and with which options."""
 
     index: Path
-    queries: Sequence[Query]
-    encoded: Path | None
     options: SystemOptions
     threads: int
 
@@ -60,12 +59,7 @@ class Engine(Protocol):
     """A kind of system. ``options`` are the groups of SystemOptions that decide what it makes."""
 
     kind: str
-    encodes: bool
-    """Whether documents and queries are encoded by a model before they are indexed and searched with."""
     options: tuple[type, ...]
-
-    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
-        """Return what encoded texts depend on besides the texts, their prefix and maximum length."""
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
         """Return the name of the index folder."""
@@ -74,18 +68,44 @@ class Engine(Protocol):
         """Return what an index depends on besides the corpus or what it was encoded to."""
 
     def search_inputs(self, options: SystemOptions) -> dict[str, Any]:
-        """Return what a run depends on besides the index, the queries, the hits, the order of ties and the tag."""
+        """Return what a run depends on besides index, queries, hits, order of ties and tag."""
+
+    def built(self, building: IndexingOptions) -> dict[str, Any]:
+        """Return how an index is built under ``building``, for the manifest; its defaults filled in."""
+
+
+class TextEngine(Engine, Protocol):
+    """An engine that works on texts as they are."""
+
+    encodes: Literal[False]
+
+    def build_index(
+        self, documents: Iterable[Document], request: IndexRequest, folder: Path
+    ) -> dict[str, int]:
+        """Build an index into ``folder``; return its counts: ``documents``, and ``empty`` ones left out.
+
+        InputError if there are not as many documents as requested.
+        """
+
+    def search(self, queries: Sequence[Query], request: SearchRequest, stack: ExitStack) -> Results:
+        """Open the index (``stack`` closes it); return an iterator over the results, which searches."""
+
+
+class EncodingEngine(Engine, Protocol):
+    """An engine that works on what a model encoded documents and queries to."""
+
+    encodes: Literal[True]
+
+    def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
+        """Return what encoded texts depend on besides weights, texts, prefix and maximum length."""
 
     def open_encoder(
         self, system: System, weights: Weights, options: SystemOptions, threads: int
     ) -> ShardWriter:
         """Load the model; InputError if its folder is none."""
 
-    def built(self, building: IndexingOptions) -> dict[str, Any]:
-        """Return how an index is built under ``building``, for the manifest; its defaults filled in."""
+    def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
+        """Do the same as a text engine, from a folder of encoded documents."""
 
-    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
-        """Build an index into ``folder``; return the counts of ``documents`` indexed and ``empty`` ones left out."""
-
-    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
-        """Open the index (``stack`` closes it) and return an iterator over the results, which does the searching."""
+    def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
+        """Do the same as a text engine, with a folder of encoded queries."""

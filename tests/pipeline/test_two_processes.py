@@ -1,0 +1,93 @@
+"""Two processes on one --work, at each stage: both finish, and what they leave equals a lone run's."""
+
+import json
+import shutil
+import threading
+
+import pytest
+from conftest import refused, succeed
+from stages import COMMON, STAGES, differences, make_all
+
+from repro.base.locks import locked
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A folder in which each stage ran once, alone."""
+    return make_all(tmp_path_factory.mktemp("alone"))
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [*((name, None) for name in STAGES), *((name, "--force") for name in STAGES if name != "table")],
+)
+def test_both_finish_and_leave_what_one_would(alone, tmp_path, name, option):
+    stage, folder = STAGES[name], tmp_path / "folder"
+    shutil.copytree(alone, folder, symlinks=True)
+    if option is None:
+        stage.undo(folder)
+    processes = [stage.start(folder, *([option] if option else [])) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert differences(stage, folder, alone) == []
+    names = {path.name for path in folder.rglob("*")} - {"write.lock"}  # which Lucene leaves
+    assert not [name for name in names if ".partial" in name or name.endswith(".lock")]
+
+
+def test_two_tables_from_nothing(alone, tmp_path):
+    """Both start every stage; each stage's second process waits for the first, and finds its work done."""
+    (tmp_path / "tiny").symlink_to((alone / "tiny").resolve())
+    processes = [STAGES["table"].start(tmp_path) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    for name, stage in STAGES.items():
+        if name not in ("encode splade", "encode dense", "table"):  # they have shards of another size
+            assert differences(stage, tmp_path, alone) == [], name
+    figures, expected = (
+        [row["figures"] for row in json.loads((folder / "tables/tiny-test.json").read_text())["rows"]]
+        for folder in (tmp_path, alone)
+    )
+    assert figures == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "artifact"),
+    [
+        (["repro.encode", *COMMON, "splade-tiny", "--force"], "work/encoded/tiny/splade-tiny"),
+        (["repro.index", *COMMON, "all-minilm-l6-v2", "--force"], "work/indexes/faiss.tiny.all-minilm-l6-v2"),
+        (["repro.search", *COMMON, "bm25", "--force"], "runs/run.tiny-test.bm25.trec"),
+        (["repro.search", *COMMON, "bm25", "--force"], "work/indexes/lucene-bm25.tiny"),
+    ],
+)
+def test_no_wait_refuses_and_says_who_is_at_it(alone, command, artifact):
+    with locked(alone / f"{artifact}.lock"):
+        sentence = refused(*command, "--no-wait", cwd=alone)
+    assert f"{artifact} is in use by process" in sentence and "leave --no-wait out" in sentence
+
+
+def test_a_table_waits_for_what_another_process_has(alone):
+    """Its last step reads all that its rows are made from, and nobody may replace that meanwhile."""
+    lock = locked(alone / "work/indexes/lucene-bm25.tiny.lock")
+    with lock:
+        process = STAGES["table"].start(alone)
+        lines = iter(process.stdout.readline, "")
+        assert any("lucene-bm25.tiny: waiting for process" in line for line in lines)
+        assert process.poll() is None
+    rest = threading.Thread(target=process.communicate)
+    rest.start()
+    rest.join()
+    assert process.returncode == 0
+
+
+def test_links_to_models_are_replaced_in_one_step(alone, tmp_path):
+    """Where the link was removed first, the other process found none."""
+    folder = tmp_path / "folder"
+    shutil.copytree(alone, folder, symlinks=True)
+    link = folder / "work/models/splade-tiny"
+    target = link.readlink()
+    link.unlink()
+    link.symlink_to(tmp_path / "elsewhere")
+    link.with_name("splade-tiny.new").symlink_to(tmp_path / "left by a killed process")
+    succeed("repro.encode", *COMMON, "splade-tiny", cwd=folder)
+    assert link.readlink() == target
+    assert sorted(path.name for path in link.parent.iterdir()) == ["all-minilm-l6-v2", "splade-tiny"]
