@@ -119,7 +119,9 @@ def _from_hub(system: System) -> Path:
 
     if system.hub is None:
         raise ValueError(f"{system.name} is not on the Hub")
-    names = set(HfApi().list_repo_files(system.hub, revision=system.revision))
+    # Its list_repo_files would try for half a minute where there is no network.
+    siblings = HfApi().model_info(system.hub, revision=system.revision).siblings or []
+    names = {sibling.rfilename for sibling in siblings}
     ignored = [*NOT_READ, *(name for name in names if superseded(name, names))]
     return Path(snapshot_download(system.hub, revision=system.revision, ignore_patterns=ignored))
 

@@ -29,7 +29,7 @@ TINY = [
     "--teacher",
     "dense:all-minilm-l6-v2",
 ]
-MOMENTS = int(os.environ.get("REPRO_KILLS", "5"))
+MOMENTS = int(os.environ.get("REPRO_KILLS", "2"))
 
 LIGHT_TEACHER = """
 import os, signal, sys, zlib

@@ -1,6 +1,5 @@
 """Figures and tables."""
 
-import gc
 import weakref
 
 import pytest
@@ -52,7 +51,6 @@ def test_a_run_is_read_a_query_at_a_time_and_figures_do_not_depend_on_it(monkeyp
 
     def results():
         for i in range(50):
-            gc.collect()
             assert sum(reference() is not None for reference in alive) <= 1
             scores = Scores({f"d{j}": float((i * j) % 11) for j in range(10)})
             alive.append(weakref.ref(scores))

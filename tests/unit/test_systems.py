@@ -227,11 +227,12 @@ def test_all_that_a_model_reads_is_fetched_from_the_hub_and_found_again(hub_cach
             '[{"type": "sentence_transformers.x", "path": ""}]' if "modules" in filename else "{}"
         )
 
-    class Info:
-        sha = commit
-
     tree = [RepoFile(path=name, size=2, oid="0") for name in FILES]
-    monkeypatch.setattr(HfApi, "list_repo_files", lambda self, repo_id, revision=None: list(FILES))
+
+    class Info:
+        sha, siblings = commit, tree
+
+    monkeypatch.setattr(HfApi, "model_info", lambda self, repo_id, revision=None: Info())
     monkeypatch.setattr(HfApi, "repo_info", lambda self, **asked: Info())
     monkeypatch.setattr(HfApi, "list_repo_tree", lambda self, **asked: iter(tree))
     monkeypatch.setattr(_snapshot_download, "hf_hub_download", fetch)
@@ -242,6 +243,14 @@ def test_all_that_a_model_reads_is_fetched_from_the_hub_and_found_again(hub_cach
     (hub_cache / "snapshots" / commit / "tokenizer.json").unlink()  # as if the fetching had been interrupted
     with pytest.raises(NoWeights, match="a run will ask the Hub"):
         resolve(find_system("dense:a/b@v3"), download=False)
+
+
+def test_without_a_network_the_hub_is_asked_once_and_not_waited_for(hub_cache, monkeypatch):
+    """A table has rows for six models that are nowhere: half a minute of retries for each is too long."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("the Hub's client waits to try again"))
+    with pytest.raises(NoWeights, match="the Hub "):
+        resolve(find_system("splade-mini"))
 
 
 def test_no_weights_says_what_was_tried_and_what_to_do(nowhere, tmp_path):
