@@ -46,16 +46,17 @@ def search(
     terms: int | None,
 ) -> Work:
     """Search with the strongest ``terms``; the figures are means over the queries of all splits."""
-    from repro.evaluation.measures import evaluate, parse_measures
+    from repro.evaluation.measures import evaluate
+    from repro.evaluation.standards import at_level, relevance_level
     from repro.lucene.searching import BatchSearcher, impact_query
 
     searcher = BatchSearcher(Path(index), threads)
     vectors = {query: strongest(vector, terms) for query, vector in encoded(queries).items()}
     built = [impact_query(vector) for vector in vectors.values()]
-    qrels = {
-        q: judged for split in splits for q, judged in open_collection(collection, split).qrels().items()
-    }
-    measures = parse_measures(["RR@10", "nDCG@10", "R@1000"])
+    opened = [open_collection(collection, split) for split in splits]
+    qrels = {query: judged for one in opened for query, judged in one.qrels().items()}
+    level = max(relevance_level(one.official_measures()) for one in opened)
+    measures = at_level(["RR@10", "nDCG@10", "R@1000"], level)
     once = list(searcher.search(built, hits))
     results = ((query, ranking.results()) for query, ranking in zip(vectors, once))
     found = evaluate(qrels, results, measures).mean

@@ -12,12 +12,14 @@ from repro.base.progress import track
 from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, TrainingOptions, WorkOptions
 from repro.cli.stages import stage
 from repro.collections.opening import open_collection
-from repro.evaluation.measures import evaluate, parse_measures
+from repro.evaluation.measures import evaluate
+from repro.evaluation.standards import at_level, relevance_level
 from repro.formats.runs import read_queries
 from repro.report.markdown import bar_chart, table
 from repro.training.trainer import HELD_OUT, METRIC, read_log
 
 MEASURE = "RR@10"
+HELD_OUT_COLUMN = f"{MEASURE}, held out"
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ def sweep(
         if not trained:
             trained.append(_start(lines))
         facts = (read_json(folder.with_name(f"{name}.manifest.json")) or {})["held_out"]
-        measured = {"held out": facts[MEASURE]}
+        measured = {HELD_OUT_COLUMN: facts[MEASURE]}
         for collection in collections:
-            measured[collection.split or "test"] = _measure(folder, collection, work)
+            measured |= _measure(folder, collection, work)
         query_terms, document_terms = (facts[f"active terms a {part}"] for part in ("query", "document"))
         trained.append(Trained(weight, query_terms, document_terms, measured))
     return trained
@@ -75,7 +77,7 @@ def sparsity_table(trained: list[Trained]) -> str:
         + [f"{model.measured[column]:.4f}" if column in model.measured else "–" for column in columns]
         for model in trained
     ]
-    header = ["regularisers' weight", "terms/query", "terms/doc", *(f"{MEASURE}, {c}" for c in columns)]
+    header = ["regularisers' weight", "terms/query", "terms/doc", *columns]
     bars = {f"{model.weight:g}": model.document_terms for model in trained if model.weight is not None}
     chart = bar_chart("Active terms a document", "regularisers' weight", bars)
     return f"{table(header, lines)}\n\n{chart}"
@@ -88,14 +90,17 @@ def _start(lines: list[dict]) -> Trained:
     query_terms, document_terms = (
         first[f"eval_{HELD_OUT}_{part}_active_dims"] for part in ("query", "corpus")
     )
-    return Trained(None, query_terms, document_terms, {"held out": first[METRIC]})
+    return Trained(None, query_terms, document_terms, {HELD_OUT_COLUMN: first[METRIC]})
 
 
-def _measure(model: Path, collection: CollectionOptions, work: WorkOptions) -> float:
+def _measure(model: Path, where: CollectionOptions, work: WorkOptions) -> dict[str, float]:
+    """Return the column's title, which has the measure and the split, and the figure."""
     system = SystemOption(f"splade:{model}")
     for module in ("repro.encode", "repro.index"):
-        stage(module, collection, system, work).run()
+        stage(module, where, system, work).run()
     runs = RunsOptions(model.with_name(f"{model.name}.runs"))
-    run = Path(stage("repro.search", collection, system, runs, work).run())
-    qrels = open_collection(collection.collection, collection.split).qrels()
-    return evaluate(qrels, read_queries(run), parse_measures([MEASURE])).mean[MEASURE]
+    run = Path(stage("repro.search", where, system, runs, work).run())
+    collection = open_collection(where.collection, where.split)
+    measures = at_level([MEASURE], relevance_level(collection.official_measures()))
+    figures = evaluate(collection.qrels(), read_queries(run), measures).mean
+    return {f"{measure}, {where.split or 'test'}": value for measure, value in figures.items()}

@@ -32,8 +32,7 @@ def measures_of(
     if options.measures:
         return _at_level(parse_measures(options.measures), options.relevance_level)
     level = options.relevance_level or relevance_level(official)
-    names = BINARY_JUDGMENTS if level == 1 else GRADED_JUDGMENTS
-    measures = _at_level(parse_measures(names), level if level > 1 else None)
+    measures = at_level(BINARY_JUDGMENTS if level == 1 else GRADED_JUDGMENTS, level)
     if documents is not None:
         measures = [_within(measure, documents) for measure in measures]
     return list(dict.fromkeys(measures))
@@ -44,6 +43,11 @@ def relevance_level(official: Sequence[str]) -> int:
     none says.
     """
     return max((measure.params.get("rel", 1) for measure in parse_measures(official)), default=1)
+
+
+def at_level(names: Sequence[str], level: int) -> list[Measure]:
+    """Return measures by their names, the binary ones among them counting grades from ``level`` up."""
+    return _at_level(parse_measures(names), level if level > 1 else None)
 
 
 def _at_level(measures: Sequence[Measure], level: int | None) -> list[Measure]:

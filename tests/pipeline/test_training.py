@@ -143,9 +143,9 @@ def test_sparsity_is_measured_over_weights(folder):
     assert start["weight"] is None and [little["weight"], much["weight"]] == [0.001, 20.0]
     assert much["document_terms"] < 0.9 * little["document_terms"]
     assert 0 < much["query_terms"] < little["query_terms"]
-    assert all(0 < model["measured"]["held out"] <= 1 for model in (start, little, much))
-    assert 0 < much["measured"]["test"] < 1
-    assert f"{much['measured']['test']:.4f}" in printed and "xychart-beta" in printed
+    assert all(0 < model["measured"]["RR@10, held out"] <= 1 for model in (start, little, much))
+    assert 0 < much["measured"]["RR@10, test"] < 1
+    assert f"{much['measured']['RR@10, test']:.4f}" in printed and "xychart-beta" in printed
     model = folder / "work/trained/sample-sparsity-0.001/model.safetensors"
     before = model.read_bytes()
     other = run(*command, *recipe, "epochs=3", cwd=folder)
