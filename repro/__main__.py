@@ -7,7 +7,10 @@ from pathlib import Path
 
 import repro
 
-FIRST = ("table", "encode", "index", "search", "evaluate", "train", "distill", "split", "export", "bench")
+FIRST = (
+    *("table", "encode", "index", "search", "evaluate", "train", "distill", "split", "subset"),
+    *("export", "bench"),
+)
 """The order in which they are shown; others follow."""
 
 

@@ -4,9 +4,12 @@ Vaswani, Cranfield, CACM and XQuAD only, which take CI's minutes; README has the
 """
 
 import json
+import re
 
 import pytest
-from conftest import real_collection, succeed
+from conftest import REPOSITORY, real_collection, succeed
+
+RESULTS = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
 
 REFERENCE = {  # nDCG@10, RR@10, non-zero terms of a document, of a query
     "vaswani": (0.3725, 0.6195, 87.90, 22.44),
@@ -20,6 +23,8 @@ REFERENCE = {  # nDCG@10, RR@10, non-zero terms of a document, of a query
 def test_splade_tiny_matches_the_reference(name, tmp_path):
     succeed("repro.table", "--collection", real_collection(name), "--systems", "splade-tiny", cwd=tmp_path)
     (row,) = json.loads((tmp_path / f"tables/{name}-test.json").read_text())["rows"]
+    summary = json.loads((tmp_path / f"work/collections/{name}/summary.json").read_text())["summary"]
+    assert re.search(rf"^\| `{name}` .*\| `{summary['sha256'][:16]}` \|$", RESULTS, flags=re.MULTILINE)
     ndcg, rr, document_terms, query_terms = REFERENCE[name]
     assert row["figures"]["nDCG@10"] == pytest.approx(ndcg, abs=0.003)
     assert row["figures"]["RR@10"] == pytest.approx(rr, abs=0.01)

@@ -11,6 +11,7 @@ import pytest
 from conftest import REPOSITORY
 
 from repro.__main__ import commands
+from repro.collections.subsets import read_subset
 from repro.models.systems import table_systems
 from repro.report.markdown import published_table
 from repro.training.recipe import read_recipe
@@ -121,7 +122,9 @@ def test_every_shown_command_line_is_understood(command, monkeypatch):
     options = vars(parsed.value.args[0])
     systems = [options.get("system"), *(options.get("systems") or "").split(",")]
     assert {name for name in systems if name and ":" not in name} <= table_systems().keys()
-    if recipe := options.get("recipe"):
+    if module == "repro.subset":
+        assert options["recipe"] is None or read_subset(options["recipe"])
+    elif recipe := options.get("recipe"):
         name, *changes = recipe if isinstance(recipe, list) else [recipe, *options["set"]]
         read_recipe(name, dict(change.split("=", 1) for change in changes))
 
