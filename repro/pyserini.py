@@ -12,7 +12,7 @@ import sys
 
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
-from repro.lucene.java import prepare_jvm
+from repro.lucene.pyserini import prepare_pyserini
 
 USAGE = """usage: python -m repro.pyserini MODULE [ARGUMENT ...]
 
@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         )
     # Pyserini shares its process with torch and FAISS, whose OpenMP runtimes refuse to meet on some systems.
     os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
-    prepare_jvm()
+    prepare_pyserini()
     sys.argv = [module, *argv[1:]]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     return 0

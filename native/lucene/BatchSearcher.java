@@ -21,7 +21,6 @@ import org.apache.lucene.index.ReaderUtil;
 import org.apache.lucene.search.IndexSearcher;
 import org.apache.lucene.search.Query;
 import org.apache.lucene.search.ScoreDoc;
-import org.apache.lucene.search.TopScoreDocCollector;
 import org.apache.lucene.search.similarities.BM25Similarity;
 import org.apache.lucene.search.similarities.Similarity;
 import org.apache.lucene.store.FSDirectory;
@@ -144,9 +143,7 @@ public final class BatchSearcher implements AutoCloseable {
     k = Math.min(k, all);
     int size = (int) Math.min((long) k + SPARE, all);
     while (true) {
-      TopScoreDocCollector collector = TopScoreDocCollector.create(size, size);
-      searcher.search(query, collector);
-      ScoreDoc[] found = collector.topDocs().scoreDocs;
+      ScoreDoc[] found = searcher.search(query, size).scoreDocs;
       if (found.length < size || size == all || found[size - 1].score < found[k - 1].score) {
         int length = Math.min(k, found.length);
         while (length < found.length && found[length].score == found[k - 1].score) {

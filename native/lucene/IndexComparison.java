@@ -20,6 +20,7 @@ import org.apache.lucene.index.MultiTerms;
 import org.apache.lucene.index.NumericDocValues;
 import org.apache.lucene.index.PostingsEnum;
 import org.apache.lucene.index.StoredFields;
+import org.apache.lucene.index.TermVectors;
 import org.apache.lucene.index.Terms;
 import org.apache.lucene.index.TermsEnum;
 import org.apache.lucene.store.FSDirectory;
@@ -69,6 +70,8 @@ public final class IndexComparison {
   private void compareDocuments(Side a, Side b) throws IOException {
     StoredFields storedA = a.reader.storedFields();
     StoredFields storedB = b.reader.storedFields();
+    TermVectors vectorsA = a.reader.termVectors();
+    TermVectors vectorsB = b.reader.termVectors();
     long[] normsA = a.norms();
     long[] normsB = b.norms();
     for (int rank = 0; rank < a.docids.length; rank++) {
@@ -76,6 +79,8 @@ public final class IndexComparison {
       same("norm of " + docid, normsA[rank], normsB[rank]);
       List<String> fields = stored(storedA, a.documents[rank]);
       same("stored fields of " + docid, fields, stored(storedB, b.documents[rank]));
+      boolean vectors = vectorsA.get(a.documents[rank]) != null;
+      same("has term vectors: " + docid, vectors, vectorsB.get(b.documents[rank]) != null);
     }
   }
 
@@ -143,7 +148,7 @@ public final class IndexComparison {
       Map<String, String> fields = new TreeMap<>();
       for (FieldInfo field : FieldInfos.getMergedFieldInfos(reader)) {
         fields.put(field.name, field.getIndexOptions() + ", doc values " + field.getDocValuesType()
-            + ", norms " + field.hasNorms() + ", vectors " + field.hasVectors());
+            + ", norms " + field.hasNorms());
       }
       return fields;
     }

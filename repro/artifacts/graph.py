@@ -3,7 +3,7 @@
     <work>/encoded/<corpus>/<system>/                       documents: impact vectors, or embeddings
     <work>/encoded/<corpus>/<system>.<query set>.queries/   queries, likewise
     <work>/indexes/lucene-bm25.<corpus>/  lucene-impact.<corpus>.<system>/  faiss[-<kind>].<corpus>.<system>/
-    <work>/models/<system>                                  a link to the weights
+    <work>/models/<system>/                                 links to the model's files
     <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
 A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made
@@ -24,7 +24,7 @@ from repro.engines.protocol import EncodingEngine, TextEngine
 from repro.models.systems import System
 from repro.models.weights import Weights
 
-FORMATS = {"encode": 2, "index": 2, "search": 2}
+FORMATS = {"encode": 2, "index": 2, "search": 2, "link": 1}
 """encode 2: gzip without a time, no term without a token. index 2: the version of Anserini. search 2: its
 order of ties."""
 
@@ -82,7 +82,12 @@ class SystemArtifacts:
         )
         inputs = {"stage": "index", "format": FORMATS["index"], "kind": self.system.kind, **source}
         inputs |= self.engine.index_inputs(self.options)
-        return Artifact(self.work / "indexes" / name, inputs, facts=("counts", "built", "bytes"))
+        return Artifact(
+            self.work / "indexes" / name,
+            inputs,
+            facts=("counts", "built", "bytes"),
+            unreadable=lambda manifest: self.engine.unreadable(manifest.get("written_by", {})),
+        )
 
     @cached_property
     def run(self) -> Artifact:
@@ -106,10 +111,18 @@ class SystemArtifacts:
         """The run's last column."""
         return self.options.tag.tag or self.system.name
 
-    @property
-    def model_link(self) -> Path:
-        """A link to the weights whose name tells Pyserini that a SPLADE model lies there."""
-        return self.work / "models" / self.system.name
+    @cached_property
+    def model(self) -> Artifact:
+        """Links to the model's files; the folder's name tells Pyserini that a SPLADE model lies there."""
+        if self.weights is None:
+            raise ValueError(f"{self.system.name} has no model")
+        inputs = {
+            "stage": "link",
+            "format": FORMATS["link"],
+            "weights": self.weights.sha256,
+            "folder": str(self.weights.path.resolve()),
+        }
+        return Artifact(self.work / "models" / self.system.name, inputs)
 
     def chain(self) -> list[Artifact]:
         """Return all that the run is made from, and the run, in the order of their making."""

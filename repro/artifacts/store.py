@@ -21,7 +21,7 @@ import contextlib
 import glob
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,13 +36,15 @@ from repro.base.locks import locked
 class Artifact:
     """A folder, or a single file (a run), with the inputs that it is made from.
 
-    ``facts`` are what else its manifest tells; one that lacks any of them vouches for nothing.
+    ``facts`` are what else its manifest tells; one that lacks any of them vouches for nothing. ``unreadable``
+    returns, of a manifest, why what is installed cannot read the artifact, and None if it can.
     """
 
     path: Path
     inputs: dict[str, Any]
     single_file: bool = False
     facts: tuple[str, ...] = ()
+    unreadable: Callable[[dict[str, Any]], str | None] = lambda manifest: None
 
     @property
     def manifest_path(self) -> Path:
@@ -67,13 +69,22 @@ class Artifact:
         return manifest if all(fact in manifest for fact in self.facts) else None
 
     def is_current(self) -> bool:
-        """Tell whether what lies at ``path`` is whole and was made from just these inputs."""
+        """Tell whether what lies at ``path`` is whole, made from just these inputs, and can be read."""
         manifest = self.manifest()
         if manifest is None or canonical(manifest["inputs"]) != canonical(self.inputs):
+            return False
+        if self.unreadable(manifest):
             return False
         if not self.single_file:
             return self.path.is_dir()
         return self.path.is_file() and manifest.get("sha256") == sha256_file(self.path)
+
+    def why_unreadable(self) -> str | None:
+        """Return why what lies at ``path`` cannot be read with what is installed; None if it can, or nothing
+        does.
+        """
+        manifest = self.manifest()
+        return self.unreadable(manifest) if manifest else None
 
     @contextlib.contextmanager
     def making(self, wait: bool = True) -> Iterator[None]:

@@ -46,9 +46,9 @@ def repro(model: str, index: str, collection: str, split: str | None, threads: i
 
 def pyserini(model: str, index: str, collection: str, split: str | None, threads: int, hits: int) -> Work:
     """What its command line does with ``--batch-size`` at all queries, without writing the file."""
-    from repro.lucene.java import prepare_jvm
+    from repro.lucene.pyserini import prepare_pyserini
 
-    prepare_jvm()
+    prepare_pyserini()
     import torch
     from pyserini.search.lucene import LuceneImpactSearcher
 

@@ -151,9 +151,9 @@ def encoded(queries: list[str]) -> dict[str, dict[str, int]]:
 def _pyserini_searcher(
     index: str, queries: list[str], every: int
 ) -> tuple["LuceneImpactSearcher", list[str]]:
-    from repro.lucene.java import prepare_jvm
+    from repro.lucene.pyserini import prepare_pyserini
 
-    prepare_jvm()
+    prepare_pyserini()
     from pyserini.search.lucene import LuceneImpactSearcher
 
     vectors = dict(list(encoded(queries).items())[::every])

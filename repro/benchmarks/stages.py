@@ -110,7 +110,7 @@ def retrieve(request: BenchRequest) -> tuple[Record, str]:
 
     of = request.artifacts(request.collection.split)
     where, hits = request.reading(of.index, "index"), request.options.hits
-    racers = retrieving.contestants(of.model_link, where, request.collection, hits, request.work.threads)
+    racers = retrieving.contestants(of.model.path, where, request.collection, hits, request.work.threads)
     return race(request, racers, "queries a second", hits=hits)
 
 

@@ -43,6 +43,18 @@ class Bm25Engine:
             "merge": building.merge is not False,
         }
 
+    def written_by(self) -> dict[str, str]:
+        """Return Lucene's version."""
+        from repro.lucene.version import lucene_version
+
+        return {"lucene": lucene_version()}
+
+    def unreadable(self, written_by: dict[str, str]) -> str | None:
+        """Compare the versions of Lucene."""
+        from repro.lucene.version import unreadable
+
+        return unreadable(written_by)
+
     def build_index(
         self, documents: Iterable[Document], request: IndexRequest, folder: Path
     ) -> dict[str, int]:

@@ -45,6 +45,14 @@ class DenseEngine:
         """Return nothing: the options are of Lucene indexes."""
         return {}
 
+    def written_by(self) -> dict[str, str]:
+        """Return nothing: all versions of FAISS that can be installed read the same files."""
+        return {}
+
+    def unreadable(self, written_by: dict[str, str]) -> str | None:
+        """Return nothing, as above."""
+        return None
+
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the vectors."""
         from repro.dense.indexing import build_index

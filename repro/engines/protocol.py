@@ -73,6 +73,12 @@ class Engine(Protocol):
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return how an index is built under ``building``, for the manifest; its defaults filled in."""
 
+    def written_by(self) -> dict[str, str]:
+        """Return the version of the library that writes and reads the index, if that decides who reads it."""
+
+    def unreadable(self, written_by: dict[str, str]) -> str | None:
+        """Return why what is installed cannot read an index, as part of a sentence; None if it can."""
+
 
 class TextEngine(Engine, Protocol):
     """An engine that works on texts as they are."""

@@ -14,7 +14,7 @@ from repro.models.systems import System
 from repro.models.weights import Weights
 
 if TYPE_CHECKING:
-    from repro.splade.encoder import SparseVectors
+    from scipy.sparse import csr_matrix
 
 
 class SpladeEngine:
@@ -54,6 +54,18 @@ class SpladeEngine:
             "store_raw": bool(building.store_raw),
             "merge": building.merge is not False,
         }
+
+    def written_by(self) -> dict[str, str]:
+        """Return Lucene's version."""
+        from repro.lucene.version import lucene_version
+
+        return {"lucene": lucene_version()}
+
+    def unreadable(self, written_by: dict[str, str]) -> str | None:
+        """Compare the versions of Lucene."""
+        from repro.lucene.version import unreadable
+
+        return unreadable(written_by)
 
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the impact vectors with this project's indexer, or with Anserini's."""
@@ -104,14 +116,14 @@ class SpladeWriter:
         write_shard(shard_path(folder, number), self._vectors(chunks, part, counts))
         return counts
 
-    def _encode(self, chunk: list[Text], part: str) -> "SparseVectors":
+    def _encode(self, chunk: list[Text], part: str) -> "csr_matrix":
         return self.encoder.encode([self.prefixes[part] + text for _, text in chunk], self.lengths[part])
 
     def _vectors(
         self, chunks: Iterable[list[Text]], part: str, counts: dict[str, int]
     ) -> Iterator[ImpactVector]:
         for chunk, encoded in _ahead(chunks, lambda chunk: self._encode(chunk, part)):
-            counts["active_terms"] += len(encoded.terms)
+            counts["active_terms"] += encoded.nnz
             for (identifier, text), vector in zip(chunk, self.encoder.impact_vectors(encoded, self.scale)):
                 counts["texts"] += 1
                 counts["postings"] += len(vector)
@@ -120,8 +132,8 @@ class SpladeWriter:
 
 
 def _ahead(
-    chunks: Iterable[list[Text]], encode: "Callable[[list[Text]], SparseVectors]"
-) -> "Iterator[tuple[list[Text], SparseVectors]]":
+    chunks: Iterable[list[Text]], encode: "Callable[[list[Text]], csr_matrix]"
+) -> "Iterator[tuple[list[Text], csr_matrix]]":
     """Yield (chunk, what ``encode`` made of it), the next chunk being encoded while this one is written."""
     with ThreadPoolExecutor(1) as pool:
         pending = None

@@ -26,6 +26,9 @@ MEANINGS = {
 }
 """By a class's name without its package; ``{file}`` is the file that the exception names."""
 
+NEWER = re.compile(r"indexCreatedVersionMajor is in the future|Could not load codec '")
+"""What Lucene says of an index of a newer major version, or of a newer codec."""
+
 FILE = re.compile(r'(?:path="|resource=)(/[^")]+)|^(/[^:]+)$')
 CLASS = re.compile(r"(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:: *|@\w+)?")
 
@@ -35,6 +38,8 @@ def java_error(error: "JavaException") -> str:
     message = (error.innermessage or "").strip()
     if "No space left on device" in message:
         return "no space is left on the disk"
+    if NEWER.search(message):
+        return MEANINGS["IndexFormatTooNewException"]
     name = (error.classname or "").rpartition(".")[2]
     if name in MEANINGS:
         found = FILE.search(message)

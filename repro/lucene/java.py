@@ -100,7 +100,7 @@ def anserini_jar() -> Path:
     jars = sorted(Path(folders[0]).glob("resources/jars/anserini-*-fatjar.jar")) if folders else []
     if not jars:
         raise InputError(
-            "pyserini, which ships Anserini's jar, is not installed: run `pip install pyserini==1.6.0`"
+            "pyserini, which ships Anserini's jar, is not installed: run `pip install .` in this checkout"
         )
     return jars[-1]
 
@@ -134,7 +134,8 @@ def prepare_jvm(heap_megabytes: int | None = None) -> Java:
     # Half is left to the operating system's file cache, in which Lucene keeps its indexes.
     heap = heap_megabytes or max(512, min(8192, memory // 2))
     add_options(f"-Xmx{heap}m", "-Dslf4j.internal.verbosity=WARN")
-    # Lucene unmaps files through sun.misc.Unsafe, and newer JVMs would warn of it each time.
+    # Lucene 10 calls the C library, Lucene 9 unmaps files through sun.misc.Unsafe: newer JVMs warn of both.
+    add_options("--enable-native-access=ALL-UNNAMED")
     if java.major >= 23:
         add_options("--sun-misc-unsafe-memory-access=allow")
     return java
@@ -153,6 +154,11 @@ def start_jvm(heap_megabytes: int | None = None) -> Java:
         # else Lucene warns of a Java that is too new for it
         severe = autoclass("java.util.logging.Level").SEVERE
         autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
+    elif str(OWN_JAR) not in jnius_config.get_classpath():
+        raise InputError(
+            "this process runs a JVM that was started without this project's classes, as importing Pyserini "
+            "does; open a searcher, or build an index, before that"
+        )
     return java
 
 

@@ -1,7 +1,6 @@
 """Encode a collection's documents and queries into shards; finished shards of an interrupted run are kept."""
 
 import itertools
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,11 +12,10 @@ from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.files import flush, remove
-from repro.base.locks import locked
 from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
 from repro.engines.protocol import ShardWriter, Text
-from repro.models.weights import Weights
+from repro.pipeline.linking import link_model
 
 CHUNK = 4096
 """Texts encoded at a time: what is held in memory."""
@@ -50,7 +48,7 @@ def encode(
                 # one model for documents and queries alike
                 writer = writer or of.engine.open_encoder(of.system, of.weights, of.options, work.threads)
                 _encode_part(writer, part, artifact, of, shard_size, resume=not work.force)
-    _link_model(of.model_link, of.weights)
+    link_model(of)
     return list(parts.values())
 
 
@@ -156,16 +154,3 @@ def _sum_counts(shards: list[dict[str, Any]]) -> dict[str, int]:
     if "dimensions" in counts:
         counts["dimensions"] = shards[0]["dimensions"]
     return counts
-
-
-def _link_model(link: Path, weights: Weights) -> None:
-    """Link <work>/models/<system> to the weights, in one step; what is no link there is left alone."""
-    target = weights.path.resolve()
-    with locked(link.with_name(f"{link.name}.lock")):
-        right = link.resolve() == target if link.is_symlink() else link.exists()
-        if right:
-            return
-        new = link.with_name(f"{link.name}.new")
-        new.unlink(missing_ok=True)  # of a process that was killed
-        new.symlink_to(target, target_is_directory=True)
-        os.replace(new, link)

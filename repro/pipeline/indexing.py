@@ -37,6 +37,8 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
 
 def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -> None:
     artifact = of.index
+    if reason := artifact.why_unreadable():
+        note(f"{artifact.path.name} {reason}: it is built anew")
     folder = artifact.begin()
     request = IndexRequest(
         count=of.corpus.documents,
@@ -53,7 +55,8 @@ def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) ->
     seconds = time.perf_counter() - started
     size = folder_bytes(folder)
     built = of.engine.built(building)
-    artifact.finish(folder, counts=counts, built=built, bytes=size, seconds=round(seconds, 3))
+    facts = {"counts": counts, "built": built, "written_by": of.engine.written_by()}
+    artifact.finish(folder, **facts, bytes=size, seconds=round(seconds, 3))
     empty = f", {counts['empty']:,} without any term left out" if counts["empty"] else ""
     documents = f"{counts['documents']:,} documents{empty}"
     note(f"{artifact.path.name}: {documents}, {size / 1e6:,.1f} MB, {seconds:.1f} s")

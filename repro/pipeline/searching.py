@@ -24,8 +24,9 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
         for source, command in _sources(of):
             locks.enter_context(source.reading(work.wait))
             if not source.is_current():
+                reason = source.why_unreadable() or "is missing or was made from something else"
                 raise InputError(
-                    f"{source.path} is missing or was made from something else; run first: python -m "
+                    f"{source.path} {reason}; run first: python -m "
                     f"{command} --collection ... --system {of.system.name} (same options)"
                 )
         locks.enter_context(run.making(work.wait))

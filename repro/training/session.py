@@ -17,6 +17,7 @@ from repro.base.files import remove, sha256_file
 from repro.base.progress import note
 from repro.cli.options import TrainingOptions, WorkOptions
 from repro.cli.stages import stage
+from repro.models.links import write_binary
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import Weights
 from repro.training import checkpoints
@@ -169,6 +170,7 @@ def _keep(
     seconds = read_log(log)[-1]["seconds"]
     folder = model.begin()
     encoder.save_pretrained(str(folder), create_model_card=False)
+    write_binary(folder, folder)
     held_out = {
         label: round(float(measured[f"{HELD_OUT}_{key}"]), 4)
         for key, label in FIGURES.items()

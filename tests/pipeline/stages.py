@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import REPOSITORY, succeed, write_beir
+from conftest import REPOSITORY, run, run_here, succeed, write_beir
 
 IGNORED = (".manifest.json", ".lock", ".tmp")
 COMMON = ["--collection", "tiny", "--system"]
@@ -38,6 +38,11 @@ class Stage:
             text=True,
         )
 
+    def finish(self, folder: Path, *options: str) -> None:
+        """Run it to its end in ``folder``; with torch in this process, as others stay free of it."""
+        by = run_here if self.command[0] == "repro.encode" else run
+        succeed(*self.command, *options, cwd=folder, by=by, HF_HUB_OFFLINE="1")
+
     def lucene_indexes(self, folder: Path) -> list[Path]:
         """Return the Lucene indexes among what it made."""
         return [folder / prefix for prefix in self.made if "lucene" in prefix]
@@ -47,7 +52,8 @@ class Stage:
         paths = [path for prefix in self.made for path in sorted(folder.glob(f"{prefix}*"))]
         links = {path: os.fsencode(path.readlink()) for path in paths if path.is_symlink()}
         others = [path for path in paths if not path.is_symlink() and "lucene" not in path.name]
-        files = [f for path in others for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
+        below = [f for path in others for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
+        files = [file for file in below if file.is_file()]
         found = links | {file: _without_time(file) for file in files if not file.name.endswith(IGNORED)}
         return {str(path.relative_to(folder)): contents for path, contents in found.items()}
 
@@ -57,6 +63,8 @@ def _without_time(file: Path) -> bytes:
     if file.suffix != ".json":
         return file.read_bytes()
     record = json.loads(file.read_text())
+    if not isinstance(record, dict):
+        return file.read_bytes()
     return json.dumps({name: value for name, value in record.items() if name != "made"}).encode()
 
 
@@ -104,7 +112,7 @@ def make_all(folder: Path) -> Path:
     """
     (folder / "tiny").symlink_to(write_beir(folder / "source" / "tiny"))
     for stage in STAGES.values():
-        succeed(*stage.command, cwd=folder, HF_HUB_OFFLINE="1")
+        stage.finish(folder)
     return folder
 
 

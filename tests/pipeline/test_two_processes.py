@@ -82,15 +82,21 @@ def test_a_table_waits_for_what_another_process_has(alone):
     assert process.returncode == 0
 
 
-def test_links_to_models_are_replaced_in_one_step(alone, tmp_path):
-    """Where the link was removed first, the other process found none."""
+def test_links_to_a_model_are_made_anew_once_they_lead_elsewhere(alone, tmp_path):
+    """As those to another environment's wheel; a folder that was not made here is a user's own, and stays."""
     folder = tmp_path / "folder"
     shutil.copytree(alone, folder, symlinks=True)
-    link = folder / "work/models/splade-tiny"
-    target = link.readlink()
-    link.unlink()
-    link.symlink_to(tmp_path / "elsewhere")
-    link.with_name("splade-tiny.new").symlink_to(tmp_path / "left by a killed process")
-    succeed("repro.encode", *COMMON, "splade-tiny", cwd=folder)
-    assert link.readlink() == target
-    assert sorted(path.name for path in link.parent.iterdir()) == ["all-minilm-l6-v2", "splade-tiny"]
+    models = folder / "work/models"
+    made = {path.name: path.readlink() for path in (models / "splade-tiny").iterdir() if path.is_symlink()}
+    names = {path.name for path in models.iterdir()}
+    shutil.rmtree(models)
+    (models / "all-minilm-l6-v2").mkdir(parents=True)
+    (models / "splade-tiny").symlink_to(tmp_path / "elsewhere")  # one link, as older versions made it
+    for system in ("splade-tiny", "all-minilm-l6-v2"):
+        succeed("repro.encode", *COMMON, system, cwd=folder)
+    linked = {path.name: path for path in (models / "splade-tiny").iterdir()}
+    assert {name: path.readlink() for name, path in linked.items() if path.is_symlink()} == made
+    assert made.keys() >= {"config.json", "model.safetensors", "tokenizer.json"}
+    assert linked.keys() - made.keys() == {"pytorch_model.bin"}
+    assert not any((models / "all-minilm-l6-v2").iterdir())
+    assert {path.name for path in models.iterdir()} == names - {"all-minilm-l6-v2.manifest.json"}
