@@ -13,7 +13,7 @@ from repro.splade.encoder import SpladeEncoder, impacts
 
 BOUNDARY = 1e-4
 """A weight this near to where its impact would round the other way may differ in its sum's last place."""
-CHUNK = 2048
+CHUNK = 512
 
 
 @dataclass
@@ -47,15 +47,12 @@ def compare(
     known = np.array([term != "" for term in encoder.vocabulary])  # rows that pad the layer are no terms
     found, texts = Comparison(), iter(texts)
     while chunk := list(itertools.islice(texts, CHUNK)):
-        encoded = encoder.encode(chunk)
-        for i, text in enumerate(chunk):
-            _add(found, plain_weights(model, tokenizer, text) * known, *encoded.row(i))
+        for text, ours in zip(chunk, encoder.encode(chunk).toarray()):
+            _add(found, plain_weights(model, tokenizer, text) * known, ours)
         yield found
 
 
-def _add(found: Comparison, expected: np.ndarray, terms: np.ndarray, weights: np.ndarray) -> None:
-    ours = np.zeros_like(expected)
-    ours[terms] = weights
+def _add(found: Comparison, expected: np.ndarray, ours: np.ndarray) -> None:
     scaled = expected.astype(np.float64) * 256 / 5
     near = np.abs(scaled - np.floor(scaled) - 0.5) * 5 / 256 < BOUNDARY
     differ = impacts(ours) != impacts(expected)

@@ -18,6 +18,7 @@ from torch import nn
 from transformers import BertForMaskedLM, DistilBertForMaskedLM, PreTrainedModel
 
 from repro.splade import native
+from repro.splade.bypass import Bypass, hidden_states, unchanged
 from repro.splade.kernels import HEAD, Kernels
 
 
@@ -81,9 +82,12 @@ ARCHITECTURES = {
 
 
 def compiles(model: PreTrainedModel) -> bool:
-    """Tell whether there are kernels that compute ``model``: heads of 64, GELU by erf, absolute positions."""
+    """Tell whether there are kernels that compute ``model``: heads of 64, GELU by erf, absolute positions.
+
+    And whether its modules are what its architecture has: no adapters, quantised weights or hooks.
+    """
     config = model.config
-    if native.kernels() is None or model.device.type != "cpu" or type(model) not in ARCHITECTURES:
+    if native.kernels() is None or type(model) not in ARCHITECTURES or not _plain(model):
         return False
     bert = isinstance(model, BertForMaskedLM)
     return (
@@ -95,19 +99,31 @@ def compiles(model: PreTrainedModel) -> bool:
     )
 
 
+def _plain(model: PreTrainedModel) -> bool:
+    """Tell whether torch's and transformers' own modules, with float32 parameters on a CPU, are all there is
+    to the model's forward pass.
+    """
+    return all(
+        type(module).__module__.startswith(("torch.nn.modules.", "transformers.")) and unchanged(module)
+        for module in model.modules()
+    ) and all(
+        type(one) is nn.Parameter and one.dtype == torch.float32 and one.device.type == "cpu"
+        for one in model.parameters()
+    )
+
+
 class ModelBody:
-    """The forward pass of ``model`` itself, whose output layer is taken out of it."""
+    """The forward pass of ``model`` itself, up to its output layer, which gets a ``Bypass``."""
 
     def __init__(self, model: PreTrainedModel) -> None:
-        output = model.get_output_embeddings()
-        name = next(name for name, module in model.named_modules() if module is output)
-        model.set_submodule(name, nn.Identity())  # now the model's "logits" are the output layer's input
+        layer = cast(nn.Linear, model.get_output_embeddings())
+        vars(layer)["forward"] = Bypass(layer)
         self.model = model
 
     @torch.inference_mode()
     def __call__(self, ids: np.ndarray) -> torch.Tensor:
         """Return hidden states, float32 on the model's device, texts x tokens x d, of ids, texts x tokens."""
-        return self.model(input_ids=torch.from_numpy(ids).to(self.model.device)).logits.float()
+        return hidden_states(self.model, input_ids=torch.from_numpy(ids).to(self.model.device)).float()
 
 
 class CompiledBody:

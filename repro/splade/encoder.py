@@ -1,161 +1,184 @@
-"""Encode texts into SPLADE weights: batches of equal length without padding, one worker thread a core.
+"""Texts to SPLADE weights, terms and impacts.
 
 The weight of vocabulary term v in a text is max over its tokens t, [CLS] and [SEP] among them, of
-log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086). ``body.py`` has the layers up
-to the output layer, ``head.py`` the output layer.
+log(1 + relu(logit[t, v])) (SPLADE-max, Formal et al. 2021, arXiv:2109.10086). ``rows.py`` computes it.
 """
 
+import copy
+import itertools
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix, vstack
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from repro.base.errors import InputError
 from repro.models.folder import first_line
-from repro.models.weights import UNLOADABLE
+from repro.models.systems import MAX_LENGTH, own_system, table_systems
+from repro.models.weights import UNLOADABLE, resolve
 from repro.splade.body import CompiledBody, ModelBody, compiles
-from repro.splade.head import MaxPooledHead, Row, choose_method
+from repro.splade.head import MaxPooledHead, choose_method
 from repro.splade.loading import bias_of, load_masked_lm, output_layer, terms_of
+from repro.splade.rows import RowEncoder, in_order, start_workers, to_matrix
 
-# oneDNN keeps a compiled primitive for each shape that it met, a thousand of them by default; batches here
-# come in many shapes, and memory would grow with the collection. Read at the first product, not at import.
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+if TYPE_CHECKING:
+    from sentence_transformers import SparseEncoder
 
-BATCH_TOKENS = 768
-"""Tokens in a batch on a CPU: the activations of one layer stay near a core's cache."""
-CUDA_BATCH_TOKENS = 32_768
+CHUNK = 8192
+"""Texts whose tokens are held at a time."""
+SCALE = 256 / 5
+"""An impact of a weight of 1: Pyserini's."""
 NO_LIMIT = 2**31 - 1
 """Tokens that a model without embeddings of positions takes."""
 
 
-@dataclass(frozen=True)
-class SparseVectors:
-    """Weights of a list of texts: row i has ``terms[starts[i]:starts[i + 1]]``, term ids ascending.
-
-    ``weights`` are float32, as the formula gives them; all are positive.
-    """
-
-    starts: np.ndarray
-    terms: np.ndarray
-    weights: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def row(self, i: int) -> Row:
-        """Return the term ids and weights of text ``i``."""
-        part = slice(self.starts[i], self.starts[i + 1])
-        return self.terms[part], self.weights[part]
-
-
 class SpladeEncoder:
-    """A SPLADE model in a local folder, ready to encode on ``threads`` cores (default: all), or on a GPU.
+    """A SPLADE-max model, ready to encode on ``threads`` cores (default: all), or on a GPU.
 
-    ``precision`` is exact, float32 or bf16 (see ``head.py``); ``method`` tells how it is reached on this
-    machine. Raises InputError if the folder is no masked language model, or is damaged (``loading.py``).
+    ``model`` is a folder; a name on the Hub, ``owner/model`` or ``owner/model@revision``; a SPLADE system of
+    the table, such as ``splade-tiny``; or a ``sentence_transformers.SparseEncoder``, which is copied and
+    stays as it is. ``precision`` is exact (the default, equal to float32), float32 or bf16 (see ``head.py``);
+    ``device`` is one of torch's (default: a GPU if there is one, or where the SparseEncoder is).
+
+    Raises InputError if the model is nowhere, is no masked language model, or is damaged (``loading.py``);
+    ValueError for a SparseEncoder that is no SPLADE-max model.
+
+    Attributes: ``vocabulary``, the term of each column, empty for ids without a token, to which no text gives
+    a weight; ``parameters``, their number, tied ones counted once; ``max_length``, tokens kept of a text
+    unless ``encode`` is told otherwise; ``method``, how ``precision`` is reached on this machine.
     """
 
     def __init__(
-        self, folder: Path, threads: int | None = None, precision: str = "exact", device: str | None = None
+        self,
+        model: "str | Path | SparseEncoder",
+        threads: int | None = None,
+        precision: str = "exact",
+        device: str | None = None,
     ) -> None:
         disable_progress_bar()  # of transformers, for loading weights
-        self.folder = folder
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.threads = (threads or os.cpu_count() or 1) if self.device.type == "cpu" else 1
-        self.tokenizer, model = load_masked_lm(folder)
-        self.parameters = sum(p.numel() for p in model.parameters())
-        """Number of parameters, tied ones counted once."""
-        self.longest = getattr(model.config, "max_position_embeddings", NO_LIMIT)
-        output = output_layer(model, folder)
+        self.max_length = MAX_LENGTH
+        if isinstance(model, str | Path):
+            self.name = str(model)
+            folder = model if isinstance(model, Path) else _locate(model)
+            self.tokenizer, body = load_masked_lm(folder)
+            self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        else:
+            self.name = "the SparseEncoder"
+            self.tokenizer, body = _copied(model)
+            self.device = torch.device(device or model.device)
+            self.max_length = min(model.max_seq_length or NO_LIMIT, NO_LIMIT)
+        self.parameters = sum(p.numel() for p in body.parameters())
+        self.longest = getattr(body.config, "max_position_embeddings", NO_LIMIT)
+        output = output_layer(body, self.name)
         self.vocabulary = terms_of(self.tokenizer, output.out_features)
-        """The term of each id; empty for ids without a token, to which no text gives a weight."""
-        self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
-        cast(nn.Module, model).to(self.device)
+        cast(nn.Module, body).to(self.device)
         self.method = choose_method(precision, output.in_features, self.device)
-        self.head = MaxPooledHead(output.weight, bias_of(output, self.vocabulary), self.method)
-        self.body = CompiledBody(model) if compiles(model) else ModelBody(model)
-
-    def encode(self, texts: Sequence[str], max_length: int = 512) -> SparseVectors:
-        """Return the weights of ``texts``, in their order, each cut after ``max_length`` tokens.
-
-        InputError if the tokenizer cannot take a text, or gives it a token that the model does not have.
-        """
-        rows: list[Row] = [(np.empty(0, np.int32), np.empty(0, np.float32))] * len(texts)
-        tokens = self._tokenize(texts, min(max_length, self.longest))
-        batches = list(_batches([len(t) for t in tokens], self._batch_tokens()))
-        encoded = self.workers.map(self._encode_batch, ([tokens[i] for i in batch] for batch in batches))
-        for batch, found in zip(batches, encoded):
-            for i, row in zip(batch, found):
-                rows[i] = row
-        starts = np.concatenate([[0], np.cumsum([len(terms) for terms, _ in rows])]).astype(np.int64)
-        if not rows:
-            return SparseVectors(starts, np.empty(0, np.int32), np.empty(0, np.float32))
-        return SparseVectors(
-            starts, np.concatenate([r[0] for r in rows]), np.concatenate([r[1] for r in rows])
+        self.threads = (threads or os.cpu_count() or 1) if self.device.type == "cpu" else 1
+        self._rows = RowEncoder(
+            CompiledBody(body) if compiles(body) else ModelBody(body),
+            MaxPooledHead(output.weight, bias_of(output, self.vocabulary), self.method),
+            start_workers(self.threads),
         )
 
-    def impact_vectors(self, encoded: SparseVectors, scale: float = 256 / 5) -> Iterator[dict[str, int]]:
-        """Yield each text's vector as {term: impact}, impacts from 1 up (see ``impacts``)."""
-        quantised = impacts(encoded.weights, scale)
-        for start, end in pairwise(encoded.starts):
-            pairs = zip(encoded.terms[start:end].tolist(), quantised[start:end].tolist())
+    def encode(self, texts: Iterable[str], max_length: int | None = None, prefix: str = "") -> csr_matrix:
+        """Return the weights of ``texts``: float32, texts x vocabulary, positive, term ids ascending.
+
+        ``prefix`` is put before each text; ``max_length`` tokens are kept of both, [CLS] and [SEP] among them
+        (default: 512, or a SparseEncoder's own length; never more than the model has positions).
+
+        TypeError for one text that is not in a list; InputError if the tokenizer cannot take a text, or gives
+        it a token that the model does not have.
+        """
+        parts = list(self.encode_batches(texts, max_length, prefix))
+        if len(parts) == 1:
+            return parts[0]
+        return vstack(parts, format="csr") if parts else to_matrix([], len(self.vocabulary))
+
+    def encode_batches(
+        self, texts: Iterable[str], max_length: int | None = None, prefix: str = "", size: int = CHUNK
+    ) -> Iterator[csr_matrix]:
+        """Yield what ``encode`` returns, for ``size`` texts at a time: a corpus need not fit into memory."""
+        if isinstance(texts, str):
+            raise TypeError("texts: expected a list or another iterable of strings, found one string")
+        length, texts = min(max_length or self.max_length, self.longest), iter(texts)
+        while chunk := [prefix + text for text in itertools.islice(texts, size)]:
+            rows = in_order(self._rows.start(self._tokenize(chunk, length)), len(chunk))
+            yield to_matrix(rows, len(self.vocabulary))
+
+    def decode(self, vectors: csr_matrix, top_k: int | None = None) -> list[list[tuple[str, float]]]:
+        """Return each row's terms with their weights, strongest first, the ``top_k`` strongest of them."""
+        rows = []
+        for start, end in pairwise(vectors.indptr):
+            order = start + np.argsort(-vectors.data[start:end], kind="stable")[:top_k]
+            terms, weights = vectors.indices[order].tolist(), vectors.data[order].tolist()
+            rows.append([(self.vocabulary[term], weight) for term, weight in zip(terms, weights)])
+        return rows
+
+    def impacts(
+        self, texts: Iterable[str], max_length: int | None = None, prefix: str = "", scale: float = SCALE
+    ) -> Iterator[dict[str, int]]:
+        """Yield each text as {term: impact}, as an index takes it: impacts are round(weight x scale), from
+        1 up. As ``encode_batches``, texts are read as they are needed.
+        """
+        for vectors in self.encode_batches(texts, max_length, prefix):
+            yield from self.impact_vectors(vectors, scale)
+
+    def impact_vectors(self, vectors: csr_matrix, scale: float = SCALE) -> Iterator[dict[str, int]]:
+        """Yield each row of what ``encode`` returned as {term: impact} (see ``impacts``)."""
+        quantised = impacts(vectors.data, scale)
+        for start, end in pairwise(vectors.indptr):
+            pairs = zip(vectors.indices[start:end].tolist(), quantised[start:end].tolist())
             yield {self.vocabulary[term]: impact for term, impact in pairs if impact >= 1}
 
-    def _encode_batch(self, tokens: list[list[int]]) -> list[Row]:
-        ids = np.array(tokens, np.int64)
-        if ids.max() >= len(self.vocabulary):
-            raise InputError(
-                f"{self.folder}: the tokenizer gives id {ids.max()}, but the model has "
-                f"{len(self.vocabulary)} embeddings; the two do not belong together"
-            )
-        return self.head.pool(self.body(ids))
-
     def _tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        if not texts:  # which transformers' tokenizers do not take
-            return []
         try:
             found = self.tokenizer(
                 list(texts), truncation=True, max_length=max_length, return_attention_mask=False
             )
         except UNLOADABLE as error:  # without [UNK], tokenizers raises a bare Exception for an unknown word
             raise InputError(
-                f"{self.folder}: the tokenizer cannot take a text ({first_line(error)}); complete its files"
+                f"{self.name}: the tokenizer cannot take a text ({first_line(error)}); complete its files"
             ) from error
-        return found["input_ids"]
-
-    def _batch_tokens(self) -> int:
-        return BATCH_TOKENS if self.device.type == "cpu" else CUDA_BATCH_TOKENS
-
-
-def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Yield the positions of texts of one length, longest first, at most ``batch_tokens`` tokens together.
-
-    Texts without a token, which a tokenizer without [CLS] and [SEP] makes of nothing, are in none.
-    """
-    by_length = defaultdict(list)
-    for i, length in enumerate(lengths):
-        if length:
-            by_length[length].append(i)
-    for length in sorted(by_length, reverse=True):
-        size = max(1, batch_tokens // length)
-        positions = by_length[length]
-        yield from (positions[start : start + size] for start in range(0, len(positions), size))
+        tokens = found["input_ids"]
+        highest = max(map(max, filter(None, tokens)), default=0)
+        if highest >= len(self.vocabulary):
+            raise InputError(
+                f"{self.name}: the tokenizer gives id {highest}, but the model has {len(self.vocabulary)} "
+                "embeddings; the two do not belong together"
+            )
+        return tokens
 
 
-def impacts(weights: np.ndarray, scale: float = 256 / 5) -> np.ndarray:
+def impacts(weights: np.ndarray, scale: float = SCALE) -> np.ndarray:
     """Quantise weights to integers, half to even, as ``pyserini.encode``'s SPLADE encoders do at scale 256/5.
 
     Impacts of 0 are left in; whoever writes vectors drops them.
     """
-    if scale == 256 / 5:  # Pyserini's own order of operations, so that the last bit agrees
+    if scale == SCALE:  # Pyserini's own order of operations, so that the last bit agrees
         return np.rint(weights.astype(np.float64) / 5 * 256).astype(np.int64)
     return np.rint(weights.astype(np.float64) * scale).astype(np.int64)
+
+
+def _locate(model: str) -> Path:
+    """Return the folder of a named model; InputError if there is none."""
+    system = table_systems().get(model) or own_system("splade", model, f"SpladeEncoder({model!r})")
+    if system.kind != "splade":
+        raise InputError(f"{model} is no SPLADE model but a system of the kind {system.kind}")
+    return resolve(system).path
+
+
+def _copied(model: "SparseEncoder") -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    """Return copies of a SPLADE-max model's tokenizer and masked language model, in float32."""
+    from repro.splade.sparse_encoder import check_logits, splade_max
+
+    parts = splade_max(model)
+    check_logits(parts)
+    tokenizer = cast(PreTrainedTokenizerBase, parts.transformer.tokenizer)
+    return copy.deepcopy(tokenizer), copy.deepcopy(parts.masked_lm).float().eval()

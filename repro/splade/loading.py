@@ -40,11 +40,11 @@ def load_masked_lm(folder: Path, **settings: str) -> tuple[PreTrainedTokenizerBa
     return tokenizer, model.eval()
 
 
-def output_layer(model: PreTrainedModel, folder: Path) -> nn.Linear:
+def output_layer(model: PreTrainedModel, name: Path | str) -> nn.Linear:
     """Return the layer that gives the logits; InputError if the model has none that is linear."""
     output = model.get_output_embeddings()
     if not isinstance(output, nn.Linear):
-        raise InputError(f"{folder}: {type(model).__name__} has no linear output layer, which SPLADE pools")
+        raise InputError(f"{name}: {type(model).__name__} has no linear output layer, which SPLADE pools")
     return output
 
 

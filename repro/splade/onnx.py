@@ -91,7 +91,6 @@ def largest_difference(model: Path, folder: Path, texts: Sequence[str]) -> float
         active, weights, _ = session.run(None, inputs)
         difference = np.zeros(len(encoder.vocabulary))
         difference[active] = weights
-        terms, expected = encoded.row(i)
-        difference[terms] -= expected
+        difference[encoded[i].indices] -= encoded[i].data
         worst = max(worst, float(np.abs(difference).max()))
     return worst

@@ -1,4 +1,4 @@
-"""The max-pooled head with a gradient, put into a Sentence Transformers SPLADE model in place of its own.
+"""The max-pooled head with a gradient, for training.
 
 Only the token that won a term's maximum, and only where the maximum is positive, gets a gradient; so the
 forward pass keeps that token's number, and the backward pass gathers and scatters a few hundred rows a text:
@@ -13,23 +13,19 @@ vocabulary tensor never exists, in either direction.
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from types import MethodType
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from sentence_transformers import SparseEncoder
-from sentence_transformers.base.modules import Transformer
-from sentence_transformers.sparse_encoder.modules import SpladePooling
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import MaskedLMOutput
 
+from repro.splade.bypass import hidden_states
 from repro.splade.head import MaxPooledHead, choose_method
+from repro.splade.rows import start_workers
 from repro.splade.screening import blocks
 
 GROUP_TOKENS = 4096
@@ -93,7 +89,7 @@ class TrainableHead:
     def __init__(self, layer: nn.Linear, threads: int | None = None) -> None:
         self.layer = layer
         self.threads = threads or os.cpu_count() or 1
-        self.workers = ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.workers = start_workers(self.threads)
         self._screen: tuple[tuple[int, ...], MaxPooledHead] | None = None
 
     def pool(self, hidden: Tensor, lengths: Tensor) -> Tensor:
@@ -162,34 +158,16 @@ class TrainableHead:
         return self._screen[1]
 
 
-def use_max_pooled_head(model: SparseEncoder, threads: int | None = None) -> SparseEncoder:
-    """Make a stock SPLADE model (fill-mask transformer, max pooling) compute with TrainableHead; return it.
+def embed(model: PreTrainedModel, head: TrainableHead, features: dict[str, Tensor]) -> Tensor:
+    """Return weights, texts x vocabulary, with a gradient, of tokenised texts padded on the right.
 
-    Its classes, parameters and state stay what they were, so that it is saved and resumed as any other.
+    ``head`` stands for the output layer of ``model``, which must have a ``Bypass``. Texts go through the body
+    in groups of like length.
     """
-    transformer, pooling = cast(Transformer, model[0]), cast(SpladePooling, model[1])
-    layer = transformer.model.get_output_embeddings()
-    if pooling.pooling_strategy != "max" or pooling.activation_function != "relu":
-        raise ValueError("only SPLADE-max with relu has this head")
-    head = TrainableHead(layer, threads)
-    layer.forward = lambda hidden: hidden  # so that the model's "logits" are the head's input
-
-    def forward(self: Transformer, features: dict[str, Tensor], **_: Any) -> dict[str, Tensor]:
-        features["sentence_embedding"] = _embed(self.model, head, features)
-        return features
-
-    vars(transformer)["forward"] = MethodType(forward, transformer)
-    vars(pooling)["forward"] = lambda features, **_: features
-    pooling.embedding_dimension = layer.weight.shape[0]
-    return model
-
-
-def _embed(body: PreTrainedModel, head: TrainableHead, features: dict[str, Tensor]) -> Tensor:
-    """Return weights, texts x vocabulary, of body and head over groups of like length, in order."""
     mask = features["attention_mask"]
     lengths = mask.sum(dim=1)
     order = torch.argsort(lengths, stable=True)
-    token_bytes = body.config.num_hidden_layers * body.config.hidden_size * BYTES_PER_STATE
+    token_bytes = model.config.num_hidden_layers * model.config.hidden_size * BYTES_PER_STATE
     rows, kept = [], 0
     for group in _groups(lengths[order].tolist(), mask.is_cuda):
         texts = order[group]
@@ -202,10 +180,10 @@ def _embed(body: PreTrainedModel, head: TrainableHead, features: dict[str, Tenso
         if int(lengths[texts].min()) < longest:
             taken["attention_mask"] = mask[texts, :longest]
         kept += taken["input_ids"].numel() * token_bytes
-        run: Callable[..., MaskedLMOutput] = body
+        run: Callable[..., Tensor] = partial(hidden_states, model)
         if kept > KEPT_BYTES and torch.is_grad_enabled() and not mask.is_cuda:
-            run = partial(checkpoint, body, use_reentrant=False)
-        rows.append(head.pool(cast(Tensor, run(**taken).logits), lengths[texts]))
+            run = partial(checkpoint, run, use_reentrant=False)
+        rows.append(head.pool(run(**taken), lengths[texts]))
     return torch.cat(rows)[torch.argsort(order)]
 
 

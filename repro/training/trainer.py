@@ -27,8 +27,8 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from repro.base.errors import InputError
 from repro.base.files import write_text
 from repro.base.progress import note
+from repro.splade.acceleration import accelerate
 from repro.splade.loading import load_masked_lm
-from repro.splade.trainable_head import use_max_pooled_head
 from repro.training.recipe import Recipe
 from repro.training.rows import RetrievalTask
 
@@ -65,7 +65,7 @@ def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> Spar
     device = "cuda" if torch.cuda.is_available() else "cpu"
     modules = [body, SpladePooling("max")]
     model = SparseEncoder(modules=modules, device=device, similarity_fn_name="dot", trust_remote_code=False)
-    return model if stock else use_max_pooled_head(model, threads)
+    return model if stock else accelerate(model, threads)
 
 
 class GlobalFlops(FlopsLoss):

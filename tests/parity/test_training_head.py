@@ -13,7 +13,8 @@ from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
 from repro.splade import native, trainable_head
-from repro.splade.trainable_head import TrainableHead, use_max_pooled_head
+from repro.splade.acceleration import accelerate
+from repro.splade.trainable_head import TrainableHead
 
 QUERIES, NEGATIVES = 6, 3
 EXACTLY_ZERO = (
@@ -76,7 +77,7 @@ def gradients(model):
 def test_loss_and_gradients_equal_the_stock_modules(models, architecture, level):
     expected, theirs = gradients(build(models[architecture]))
     with kernels_of(level):
-        found, ours = gradients(use_max_pooled_head(build(models[architecture]), threads=2))
+        found, ours = gradients(accelerate(build(models[architecture]), threads=2))
     assert found == pytest.approx(expected, rel=1e-5)
     assert ours.keys() == theirs.keys() and len(theirs) > 30
     whole = torch.cat([gradient.flatten() for gradient in theirs.values()]).norm()
@@ -94,7 +95,7 @@ def test_activations_computed_a_second_time_give_the_same_gradients(models, monk
     monkeypatch.setattr(trainable_head, "KEPT_BYTES", 0)
     monkeypatch.setattr(trainable_head, "GROUP_TOKENS", 512)
     expected, theirs = gradients(build(models["bert"]))
-    found, ours = gradients(use_max_pooled_head(build(models["bert"]), threads=2))
+    found, ours = gradients(accelerate(build(models["bert"]), threads=2))
     assert len(runs) > 3
     assert found == pytest.approx(expected, rel=1e-5)
     for name, gradient in theirs.items():
@@ -112,14 +113,14 @@ def test_a_wrong_winner_would_be_seen(models, monkeypatch):
 
     _, theirs = gradients(build(models["bert"]))
     monkeypatch.setattr(TrainableHead, "_winners", shifted)
-    _, ours = gradients(use_max_pooled_head(build(models["bert"]), threads=2))
+    _, ours = gradients(accelerate(build(models["bert"]), threads=2))
     name = "0.model.cls.predictions.transform.dense.weight"
     assert (ours[name] - theirs[name]).norm() > 1e-2 * theirs[name].norm()
 
 
 def test_thirty_steps_follow_the_same_curve(models):
     curves = []
-    for model in (build(models["bert"]), use_max_pooled_head(build(models["bert"]), threads=2)):
+    for model in (build(models["bert"]), accelerate(build(models["bert"]), threads=2)):
         columns, labels = batch()
         features, labels = [model.preprocess(column[:3]) for column in columns], labels[:3]
         ranking = SparseMarginMSELoss(model)
@@ -141,7 +142,7 @@ def test_thirty_steps_follow_the_same_curve(models):
 def test_screening_follows_a_fused_optimiser(models):
     """It changes parameters without counting up their version, so that stale bounds would go unnoticed."""
     columns, _ = batch()
-    ours = use_max_pooled_head(build(models["bert"]), threads=2)
+    ours = accelerate(build(models["bert"]), threads=2)
     optimiser = torch.optim.AdamW(ours.parameters(), lr=3e-3, fused=True)
     for _ in range(4):
         optimiser.zero_grad()
@@ -157,7 +158,7 @@ def test_screening_follows_a_fused_optimiser(models):
 
 
 def test_state_and_folder_stay_those_of_a_stock_model(models, tmp_path):
-    stock, ours = build(models["bert"]), use_max_pooled_head(build(models["bert"]))
+    stock, ours = build(models["bert"]), accelerate(build(models["bert"]))
     assert ours.state_dict().keys() == stock.state_dict().keys()
     ours.save_pretrained(str(tmp_path / "splade-saved"), create_model_card=False)
     modules = (tmp_path / "splade-saved/modules.json").read_text()
@@ -181,7 +182,7 @@ def test_groups_cover_all_texts_and_pad_little():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 def test_gradients_on_a_gpu(models):
     _, expected = gradients(build(models["bert"]).cuda())
-    _, found = gradients(use_max_pooled_head(build(models["bert"]).cuda()))
+    _, found = gradients(accelerate(build(models["bert"]).cuda()))
     for name, gradient in expected.items():
         if not name.endswith(EXACTLY_ZERO):
             assert (found[name] - gradient).norm() <= 1e-3 * gradient.norm(), name

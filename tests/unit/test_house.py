@@ -18,7 +18,7 @@ LAYERS = [
     {"models"},
     {"lucene", "dense", "splade"},
     {"engines", "evaluation"},
-    {"artifacts", "report"},
+    {"artifacts", "report", "library"},
     {"pipeline"},
     {"training"},
     {"benchmarks"},

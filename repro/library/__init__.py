@@ -1,0 +1,1 @@
+"""What ``import repro`` offers beyond encoding: impact indexes, searching them, measuring runs."""
