@@ -7,11 +7,12 @@ from repro.report.results import Row, Table
 
 
 def measured_table(table_of: Table, machine: bool = True) -> str:
-    """Render a line for each row; ``machine`` adds what differs from machine to machine: index size and
-    speed.
+    """Render a line for each row, the first measure with the 95 % confidence interval of its mean.
+
+    ``machine`` adds what differs from machine to machine: index size and speed.
     """
-    measures = [str(measure) for measure in table_of.measures]
-    header = ["system", "type", "parameters", *measures, "terms/doc", "terms/query"]
+    first, *others = (str(measure) for measure in table_of.measures)
+    header = ["system", "type", "parameters", first, "95 %", *others, "terms/doc", "terms/query"]
     header += ["index", "queries/s"] if machine else []
     lines = []
     for row in table_of.rows:
@@ -19,7 +20,9 @@ def measured_table(table_of: Table, machine: bool = True) -> str:
         if row.status != "measured":
             lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])
             continue
-        cells += [f"{row.figures[measure]:.4f}" for measure in measures]
+        low, high = row.intervals[first]
+        cells += [f"{row.figures[first]:.4f}", f"{low:.2f}–{high:.2f}"]
+        cells += [f"{row.figures[measure]:.4f}" for measure in others]
         cells += [_terms(row.document_terms), _terms(row.query_terms)]
         if machine:
             rate = row.queries_per_second

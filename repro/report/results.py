@@ -11,6 +11,7 @@ from repro.base.files import sha256_file
 from repro.base.progress import track
 from repro.collections.model import Qrels
 from repro.evaluation.measures import Measure, evaluate
+from repro.evaluation.significance import intervals
 from repro.formats.runs import read_queries
 from repro.models.systems import System
 
@@ -19,9 +20,9 @@ from repro.models.systems import System
 class Row:
     """One system's line. Figures are missing when it was not measured; ``reason`` then says why.
 
-    ``figures`` has each measure's mean over all judged queries; ``document_terms`` and ``query_terms`` are
-    mean numbers of non-zero terms, or a dense model's dimensions; ``parameters`` counts the model's;
-    ``index_bytes`` is the size of the index on disk.
+    ``figures`` has each measure's mean over all judged queries, ``intervals`` the 95 % confidence interval of
+    that mean; ``document_terms`` and ``query_terms`` are mean numbers of non-zero terms, or a dense model's
+    dimensions; ``parameters`` counts the model's; ``index_bytes`` is the size of the index on disk.
     """
 
     system: str
@@ -30,6 +31,7 @@ class Row:
     reason: str = ""
     parameters: int | None = None
     figures: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     document_terms: float | None = None
     query_terms: float | None = None
     index_bytes: int | None = None
@@ -78,6 +80,7 @@ def measure(of: SystemArtifacts, qrels: Qrels, measures: Sequence[Measure]) -> R
         status="measured",
         parameters=parameters,
         figures=figures.mean,
+        intervals=intervals(figures),
         document_terms=document_terms,
         query_terms=query_terms,
         index_bytes=index["bytes"],
@@ -104,8 +107,10 @@ def as_csv(table: Table) -> str:
     import pandas
 
     def flat(record: dict[str, Any]) -> dict[str, Any]:
-        figures, weights = record.pop("figures"), record.pop("weights")
-        return {**record, "weights": weights and weights["source"], **figures}
+        figures, bounds, weights = (record.pop(name) for name in ("figures", "intervals", "weights"))
+        low = {f"{measure} low": of[0] for measure, of in bounds.items()}
+        high = {f"{measure} high": of[1] for measure, of in bounds.items()}
+        return {**record, "weights": weights and weights["source"], **figures, **low, **high}
 
     return pandas.DataFrame.from_records([flat(record) for record in as_records(table)]).to_csv(index=False)
 

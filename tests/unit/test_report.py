@@ -2,10 +2,12 @@
 
 import weakref
 
+import numpy as np
 import pytest
 
 from repro.base.errors import InputError
-from repro.evaluation.measures import evaluate, parse_measures
+from repro.evaluation.measures import Figures, evaluate, parse_measures
+from repro.evaluation.significance import intervals
 from repro.formats.qrels import read_trec_qrels
 from repro.models.systems import table_systems
 from repro.report.markdown import measured_table, not_run_list, published_table, table
@@ -68,17 +70,32 @@ def test_answered_and_unjudged_queries_are_counted():
     assert (figures.answered, figures.unjudged) == (2, 1)
 
 
+def test_intervals_of_means_are_those_of_the_bootstrap():
+    """Of many values the normal approximation's; of equal ones, and of a single query, no wider than they."""
+    rng = np.random.default_rng(1)
+    values = rng.random(900)
+    per_query = {f"q{i}": {"RR@10": value, "R@10": 1.0} for i, value in enumerate(values)}
+    figures = Figures({"RR@10": float(values.mean()), "R@10": 1.0}, per_query, 900, 0)
+    found = intervals(figures)
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert found["RR@10"] == pytest.approx((values.mean() - half, values.mean() + half), abs=half / 10)
+    assert found["R@10"] == (1.0, 1.0)
+    assert intervals(figures) == found
+    assert intervals(Figures({"RR@10": 0.5}, {"q": {"RR@10": 0.5}}, 1, 0)) == {"RR@10": (0.5, 0.5)}
+
+
 def test_every_row_is_shown_measured_or_not():
     measures = parse_measures(["nDCG@10", "RR(rel=2)@10"])
     figures = {"nDCG@10": 0.25, "RR(rel=2)@10": 0.5}
+    sure = {"nDCG@10": (0.104, 0.396), "RR(rel=2)@10": (0.5, 0.5)}
     rows = [
-        Row("bm25", "bm25", "measured", figures=figures, index_bytes=2048, queries=4),
+        Row("bm25", "bm25", "measured", figures=figures, intervals=sure, index_bytes=2048, queries=4),
         Row("splade-mini", "splade", "not run", "no weights"),
     ]
     text = measured_table(Table("dl19", 4, measures, rows))
     header, _, bm25, mini = text.splitlines()
-    assert "nDCG@10 | RR(rel=2)@10" in header
-    assert "0.2500 |       0.5000" in bm25 and "2 kB" in bm25
+    assert "nDCG@10 |      95 % | RR(rel=2)@10" in header
+    assert "0.2500 | 0.10–0.40 |       0.5000" in bm25 and "2 kB" in bm25
     assert "not run" in mini and "not run" not in bm25
     assert not_run_list(rows) == "- splade-mini not run: no weights"
 
