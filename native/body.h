@@ -7,6 +7,8 @@
  */
 #define HEAD 64   /* dimensions of an attention head */
 #define DEPTH 128 /* products summed in a register before their sum goes to memory: the error grows with it */
+#define BLOCK_TOKENS 288 /* whose rows stay in the second cache while all panels pass */
+#define PREFETCHED (DEPTH * COLUMNS / (BLOCK_TOKENS / ROWS)) /* floats of the next panel, a tile */
 
 /* e^x to about one unit in the last place: 2^n e^r, |r| <= ln(2) / 2, e^r by Cephes' polynomial (expf). */
 INLINE vec exponential(vec x) {
@@ -48,9 +50,12 @@ INLINE vec gelu(vec x) {
     return fma(half, erf, half);
 }
 
-/* One tile of body_linear: n rows of x, at most six, the products from first to first + depth, one panel. */
+/* One tile of body_linear: n rows of x, at most six, the products from first to first + depth, one panel.
+ *
+ * sums: of the tile, ROWS x COLUMNS, from the products before; y gets them once all are summed.
+ */
 INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *panel, const float *bias,
-                        int64_t first, int64_t depth, int64_t with_gelu, float *y, int64_t out) {
+                        int64_t first, int64_t depth, int64_t with_gelu, float *sums, float *y, int64_t out) {
     const float *rows[ROWS];
     vec sum[ROWS][REGISTERS];
     EACH_ROW {
@@ -59,28 +64,37 @@ INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *pane
         EACH_REGISTER(REGISTERS) sum[i][j] = first ? spread(0.f) : load(bias + LANES * j);
     }
     multiply(REGISTERS, rows, panel + first * COLUMNS, COLUMNS, depth, sum);
-    const int finish = with_gelu && first + depth == in;
-    EACH_ROW if (i < n) EACH_REGISTER(REGISTERS) {
-        float *at = y + i * out + LANES * j;
+    const int finish = first + depth == in;
+    EACH_ROW EACH_REGISTER(REGISTERS) {
+        float *at = sums + i * COLUMNS + LANES * j;
         const vec s = first ? add(load(at), sum[i][j]) : sum[i][j];
-        store(at, finish ? gelu(s) : s);
+        if (!finish) store(at, s);
+        else if (i < n) store(y + i * out + LANES * j, with_gelu ? gelu(s) : s);
     }
 }
 
 /* y = x W^T + bias, then GELU if asked for: x is tokens x in, y tokens x out, out a multiple of 64.
  *
- * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns.
+ * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns. DEPTH rows of one stay in the
+ * first cache while a block of tokens passes, and the next ones are fetched.
  */
 TARGET void NAME(body_linear)(
     const float *x, int64_t tokens, int64_t in, const float *packed, const float *bias, int64_t out,
     int64_t with_gelu, float *y) {
-    for (int64_t c = 0; c < out; c += COLUMNS)
-        for (int64_t first = 0; first < in; first += DEPTH) {
-            const int64_t depth = in - first < DEPTH ? in - first : DEPTH;
-            for (int64_t t = 0; t < tokens; t += ROWS)
-                linear_tile(tokens - t < ROWS ? tokens - t : ROWS, x + t * in, in, packed + c * in, bias + c,
-                            first, depth, with_gelu, y + t * out + c, out);
-        }
+    float sums[BLOCK_TOKENS * COLUMNS];
+    for (int64_t block = 0; block < tokens; block += BLOCK_TOKENS) {
+        const int64_t end = block + BLOCK_TOKENS < tokens ? block + BLOCK_TOKENS : tokens;
+        for (int64_t c = 0; c < out; c += COLUMNS)
+            for (int64_t first = 0; first < in; first += DEPTH) {
+                const int64_t depth = in - first < DEPTH ? in - first : DEPTH;
+                const float *next = packed + c * in + (first + depth) * COLUMNS;
+                for (int64_t t = block; t < end; t += ROWS, next += PREFETCHED) {
+                    for (int64_t k = 0; k < PREFETCHED; k += 16) __builtin_prefetch(next + k);
+                    linear_tile(end - t < ROWS ? end - t : ROWS, x + t * in, in, packed + c * in, bias + c,
+                                first, depth, with_gelu, sums + (t - block) * COLUMNS, y + t * out + c, out);
+                }
+            }
+    }
 }
 
 /* Weights of n rows of attention: softmax(scale query . keys), not yet divided by their sums (total). */
@@ -158,7 +172,7 @@ INLINE void normalise(float *row, int64_t d, const float *gain, const float *bia
         const vec x = sub(load(row + k), mean);
         sum = fma(x, x, sum);
     }
-    const vec scale = spread(1.f / __builtin_sqrtf(sum_of(sum) / (float)d + epsilon));
+    const vec scale = divide(spread(1.f), root(spread(sum_of(sum) / (float)d + epsilon)));
     for (int64_t k = 0; k < d; k += LANES) {
         const vec x = mul(sub(load(row + k), mean), scale);
         store(row + k, fma(x, load(gain + k), load(bias + k)));

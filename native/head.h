@@ -2,28 +2,44 @@
  *
  * tests/parity compares with the plain float32 formula.
  */
-#if LANES == 16
-#define TERM_REGISTERS 3
-#define TOKENS 8 /* in a tile: 8 x 3 sums */
-/* Four products of bytes a lane, added to sum. With its intrinsic GCC 12 spills the sums: half the speed. */
-#define DOT(sum, w, h) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(h))
-#else
-#define TERM_REGISTERS 2
-#define TOKENS 3 /* 3 x 2 sums and what adding them up needs are what GCC keeps in 16 registers */
-/* Two of the products are added in 16 bits, which hold 2 x 127 x 127: hence terms of 7 bits. */
-#define DOT(sum, w, h) \
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, h), _mm256_set1_epi16(1)))
-#endif
-#define TERMS (TERM_REGISTERS * LANES) /* in a block */
-#define EACH_TOKEN _Pragma("GCC unroll 8") for (int i = 0; i < n; i++)
-#define EACH_TERM_REGISTER _Pragma("GCC unroll 3") for (int j = 0; j < TERM_REGISTERS; j++)
+INLINE float square_root(float x) { return largest_of(root(spread(x))); } /* without the library */
 
-/* Fold the products of n tokens (int8, rows of d) with a block of terms (uint8, with an offset) into best. */
-INLINE void screen_tile(
-    const int n, const int8_t *tokens, const int32_t *start, int64_t d, const uint8_t *block, ivec *best) {
-    ivec sum[TOKENS][TERM_REGISTERS];
-    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = ispread(start[i]);
-    for (int64_t k = 0; k < d; k += 4) {
+#ifdef CHUNK
+#define CHUNKS(d) (((d) + CHUNK - 1) / CHUNK)
+
+/* The largest norm of those of a row's numbers, times scale, whose products are summed in one lane. */
+INLINE float part_norm(const float *row, int64_t d, float scale) {
+    float most = 0;
+    for (int64_t first = 0; first < d; first += CHUNK) {
+        float lanes[LANES], squares[2] = {0, 0};
+        vec sum = spread(0.f);
+        for (int64_t k = first; k < first + CHUNK && k < d; k += LANES) {
+            const vec x = mul(load(row + k), spread(scale));
+            sum = fma(x, x, sum);
+        }
+        store(lanes, sum);
+        EACH(j, LANES) squares[j / 2 % 2] += lanes[j];
+        most = squares[0] > most ? squares[0] : most;
+        most = squares[1] > most ? squares[1] : most;
+    }
+    return square_root(most);
+}
+#else
+#define CHUNKS(d) 1 /* a lane of 32 bits holds the products of a whole row */
+#endif
+
+#if LANES == 4
+#include "screen_neon.h"
+#define EACH_TERM_REGISTER EACH(j, TERM_REGISTERS)
+#else
+#define TERMS (TERM_REGISTERS * LANES) /* in a block */
+#define EACH_TOKEN EACH(i, n)
+#define EACH_TERM_REGISTER EACH(j, TERM_REGISTERS)
+
+/* Sums of products of n tokens (int8, rows of d) with a block of terms (uint8, with an offset): of depth. */
+INLINE void dot_products(const int n, const int8_t *tokens, int64_t d, int64_t depth, const uint8_t *block,
+                         ivec sum[TOKENS][TERM_REGISTERS]) {
+    for (int64_t k = 0; k < depth; k += 4) {
         ivec w[TERM_REGISTERS];
         EACH_TERM_REGISTER w[j] = iload(block + k * TERMS + 4 * LANES * j);
         EACH_TOKEN {
@@ -31,27 +47,118 @@ INLINE void screen_tile(
             EACH_TERM_REGISTER DOT(sum[i][j], w[j], h);
         }
     }
+}
+
+/* Fold the products of n tokens with a block of terms into best. start: of each token, CHUNKS(d) numbers. */
+INLINE void screen_tile(
+    const int n, const int8_t *tokens, const int32_t *start, int64_t d, const uint8_t *block, ivec *best) {
+    ivec sum[TOKENS][TERM_REGISTERS];
+    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = ispread(start[i * CHUNKS(d)]);
+#ifdef CHUNK
+    dot_products(n, tokens, d, d < CHUNK ? d : CHUNK, block, sum);
+    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = widened(sum[i][j]);
+    for (int64_t first = CHUNK; first < d; first += CHUNK) {
+        ivec part[TOKENS][TERM_REGISTERS];
+        EACH_TOKEN EACH_TERM_REGISTER part[i][j] = ispread(start[i * CHUNKS(d) + first / CHUNK]);
+        const int64_t depth = d - first < CHUNK ? d - first : CHUNK;
+        dot_products(n, tokens + first, d, depth, block + first * TERMS, part);
+        EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = iadd(sum[i][j], widened(part[i][j]));
+    }
+#else
+    dot_products(n, tokens, d, d, block, sum);
+#endif
     EACH_TOKEN EACH_TERM_REGISTER best[j] = imaximum(best[j], sum[i][j]);
+}
+#endif
+
+/* Scale and round groups x length rows of d floats, a multiple of 16, to bytes.
+ *
+ * A group's largest number becomes at most largest in magnitude, and the norm of those numbers of a row whose
+ * products are summed in 16 bits at most longest. The numbers are finite.
+ * scale, norm, error    of each group: its scale, and largest norms of a row rounded, and of what that took
+ */
+TARGET void NAME(head_round)(
+    const float *vectors, int64_t groups, int64_t length, int64_t d, int64_t largest,
+    int8_t *rounded, double *scale, double *norm, double *error, float longest) {
+    for (int64_t g = 0; g < groups; g++) {
+        const int64_t first = g * length * d, end = first + length * d;
+        vec most = spread(0.f);
+        for (int64_t k = first; k < end; k += LANES) {
+            const vec x = load(vectors + k);
+            most = maximum(most, maximum(x, sub(spread(0.f), x)));
+        }
+        const double wanted = (double)largest / largest_of(most); /* at most 2^126, also of zeros */
+        float c = wanted < 0x1p126 ? (float)wanted : 0x1p126f;
+#ifdef CHUNK
+        float part = 0;
+        for (int64_t t = first; t < end; t += d) {
+            const float of_row = part_norm(vectors + t, d, c);
+            part = of_row > part ? of_row : part;
+        }
+        const double limit = 0.9999 * longest - PART_ROUNDING;
+        if (part > limit) c = (float)(c * (limit / part));
+#else
+        (void)longest;
+#endif
+        float norms = 0, errors = 0;
+        for (int64_t t = first; t < end; t += d) {
+            vec of_norm = spread(0.f), of_error = spread(0.f);
+            for (int64_t k = t; k < t + d; k += 16) {
+                float whole[16];
+                EACH(j, 16 / LANES) {
+                    const vec x = mul(load(vectors + k + LANES * j), spread(c)), y = nearest(x);
+                    of_norm = fma(y, y, of_norm);
+                    of_error = fma(sub(x, y), sub(x, y), of_error);
+                    store(whole + LANES * j, y);
+                }
+                for (int j = 0; j < 16; j++) rounded[k + j] = (int8_t)(int32_t)whole[j];
+            }
+            const float n = sum_of(of_norm), e = sum_of(of_error);
+            norms = n > norms ? n : norms;
+            errors = e > errors ? e : errors;
+        }
+        scale[g] = c;
+        norm[g] = square_root(norms);
+        error[g] = square_root(errors);
+    }
+}
+
+/* What takes the terms' offset away from a token's sums: minus the offset times the sum of its numbers. */
+INLINE void start_sums(const int8_t *row, int64_t d, int32_t *start) {
+#ifdef CHUNK
+    for (int64_t first = 0; first < d; first += CHUNK) {
+        int32_t low = 0, high = 0;
+        for (int64_t k = first; k < first + CHUNK && k < d; k += 4) {
+            low += row[k] + row[k + 1];
+            high += row[k + 2] + row[k + 3];
+        }
+        start[first / CHUNK] = (int32_t)((uint32_t)(-OFFSET * high) << 16 | (uint16_t)(-OFFSET * low));
+    }
+#else
+    *start = 0;
+    for (int64_t k = 0; OFFSET && k < d; k++) *start -= OFFSET * row[k];
+#endif
 }
 
 /* For each text, list the terms whose upper bound is positive.
  *
- * hidden     texts x length x d, int8: quantised hidden states of texts of equal length
- * start      texts x length: minus offset x (sum of the token's row), which takes the terms' offset away
- * packed     blocks x (d / 4) x TERMS x 4, uint8: terms quantised, plus the offset
+ * hidden     texts x length x d, int8: quantised hidden states of texts of equal length; d a multiple of 16
+ * packed     blocks x (d / 4) x TERMS x 4, uint8: terms quantised, plus the offset (signed: screen_neon.h)
  * bias, norm, error    blocks x TERMS doubles: of each term (padding terms have bias -inf)
  * text_scale, text_error, text_norm    doubles of each text
+ * start      workspace, texts x length x CHUNKS(d)
  * found      texts x blocks x TERMS, int32; count: texts.
  *
  * The upper bound is p + text_scale bias + text_error norm + text_norm error, p the pooled integer product,
  * in doubles: text_scale bias may lie beyond the range of floats, and they round little enough to be ignored.
  */
 TARGET void NAME(head_screen)(
-    const int8_t *hidden, const int32_t *start, int64_t texts, int64_t length, int64_t d,
+    const int8_t *hidden, int64_t texts, int64_t length, int64_t d,
     const uint8_t *packed, int64_t blocks, const double *bias, const double *norm, const double *error,
     const double *text_scale, const double *text_error, const double *text_norm,
-    int32_t *found, int64_t *count) {
+    int32_t *start, int32_t *found, int64_t *count) {
     const int64_t capacity = blocks * TERMS;
+    for (int64_t t = 0; t < texts * length; t++) start_sums(hidden + t * d, d, start + t * CHUNKS(d));
     for (int64_t i = 0; i < texts; i++) count[i] = 0;
     for (int64_t b = 0; b < blocks; b++) {
         const uint8_t *block = packed + b * TERMS * d;
@@ -60,14 +167,20 @@ TARGET void NAME(head_screen)(
             EACH_TERM_REGISTER best[j] = ispread(INT32_MIN);
             int64_t t = i * length;
             const int64_t end = t + length;
-#define SCREEN(n) screen_tile(n, hidden + t * d, start + t, d, block, best)
+#define SCREEN(n) screen_tile(n, hidden + t * d, start + t * CHUNKS(d), d, block, best)
             for (; t + TOKENS <= end; t += TOKENS) SCREEN(TOKENS);
             switch (end - t) {
-#if TOKENS == 8
+#if TOKENS > 6
                 case 7: SCREEN(7); break;
                 case 6: SCREEN(6); break;
+#endif
+#if TOKENS > 5
                 case 5: SCREEN(5); break;
+#endif
+#if TOKENS > 4
                 case 4: SCREEN(4); break;
+#endif
+#if TOKENS > 3
                 case 3: SCREEN(3); break;
 #endif
                 case 2: SCREEN(2); break;

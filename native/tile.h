@@ -1,13 +1,8 @@
 /* A tile of a float32 matrix product, kept in registers: all float32 products here are made of it. */
 #define ROWS 6
-#if LANES == 16
-#define REGISTERS 4 /* of a row: with 6 rows, 24 sums in 32 registers */
-#else
-#define REGISTERS 2 /* 12 sums in 16 registers */
-#endif
 #define COLUMNS (REGISTERS * LANES)
-#define EACH_ROW _Pragma("GCC unroll 6") for (int i = 0; i < ROWS; i++)
-#define EACH_REGISTER(count) _Pragma("GCC unroll 4") for (int j = 0; j < (count); j++)
+#define EACH_ROW EACH(i, ROWS)
+#define EACH_REGISTER(count) EACH(j, count)
 
 /* sum[i][j] += rows[i] . b[:, LANES j], over k: six rows, m registers of columns, b's rows ldb apart. */
 INLINE void multiply(const int m, const float *const *rows, const float *b, int64_t ldb, int64_t k,
@@ -34,7 +29,7 @@ INLINE void transpose(const float *rows, int64_t length, int64_t stride, int64_t
 INLINE int64_t round_up(int64_t length) { return (length + 15) / 16 * 16; }
 
 /* Call what the compiler has a copy of for each width of a tile, from one register to all. */
-#if LANES == 16
+#if COLUMNS == 64
 #define EACH_WIDTH(registers, call) \
     switch (registers) {            \
         case 1: call(1); break;     \
@@ -43,5 +38,5 @@ INLINE int64_t round_up(int64_t length) { return (length + 15) / 16 * 16; }
         default: call(4);           \
     }
 #else
-#define EACH_WIDTH(registers, call) call(2); /* lengths are rounded up to 16 */
+#define EACH_WIDTH(registers, call) call(REGISTERS); /* lengths are rounded up to 16 */
 #endif

@@ -25,6 +25,8 @@ from repro.base.errors import InputError
 from repro.base.progress import note, track
 from repro.benchmarks.worker import Turn
 
+LIMITS = ("REPRO_NATIVE", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+"""Variables of the environment that hold this project, torch, oneDNN and MKL to some units of a processor."""
 LINES = 3
 """Of what a dead contestant wrote to stderr, so many last lines are told."""
 
@@ -238,10 +240,12 @@ def report(stage: str, collection: str, results: list[Result], **facts: Any) -> 
 
 
 def _processor() -> str:
-    """Return the processor's name and those of its units that matter here."""
+    """Return the processor's name, those of its units that matter here, and what libraries are held to."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    units = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
-    return f"{name or platform.machine()} ({', '.join(unit for unit in units if unit in flags)})"
+    units = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+    held = [f"{variable}={os.environ[variable]}" for variable in LIMITS if variable in os.environ]
+    text = f"{name or platform.machine()} ({', '.join(unit for unit in units if unit in flags)})"
+    return f"{text} with {' '.join(held)}" if held else text

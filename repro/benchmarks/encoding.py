@@ -1,12 +1,14 @@
 """Encoders of passages: this project's, Sentence Transformers', Pyserini's."""
 
 import itertools
+import tempfile
 from pathlib import Path
 
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import Work
 from repro.cli.options import CollectionOptions
 from repro.collections.opening import open_collection
+from repro.splade import native
 
 BATCH_SIZES = (1, 4, 8, 32)
 
@@ -14,7 +16,8 @@ BATCH_SIZES = (1, 4, 8, 32)
 def contestants(
     model: Path, collection: CollectionOptions, limit: int, every: int, threads: int
 ) -> list[Contestant]:
-    """Return ours (exact, and with screening off) and the peers on the same passages.
+    """Return ours (exact, with screening off, and inside of a SparseEncoder) and the peers on the same
+    passages.
 
     Peers take every ``every``-th passage, ours all of them: peers' rates do not depend on how many there are,
     while ours packs by length and would be handicapped by few.
@@ -26,7 +29,8 @@ def contestants(
         Contestant("repro, exact", f"{__name__}:repro", {**common, "precision": "exact"}, ours=True),
         Contestant("repro, float32", f"{__name__}:repro", {**common, "precision": "float32"}, rival=False),
     ]
-    for level, name in {"avx2": "AVX2 kernels", "0": "no compiled kernels"}.items():
+    slower = {level: f"{level.upper()} kernels" for level in _slower_levels()}
+    for level, name in {**slower, "0": "no compiled kernels"}.items():
         environment = {"REPRO_NATIVE": level}
         settings = {**common, "precision": "exact"}
         found.append(
@@ -35,6 +39,8 @@ def contestants(
             )
         )
     st = f"{__name__}:sentence_transformers"
+    settings = {**common, "batch_size": 32, "dtype": "float32", "accelerated": True}
+    found.append(Contestant("SparseEncoder, accelerated", st, settings, rival=False))
     for size in BATCH_SIZES:
         settings = {**peer, "batch_size": size, "dtype": "float32"}
         found.append(Contestant(f"SparseEncoder, float32, batch {size}", st, settings))
@@ -47,13 +53,21 @@ def contestants(
     return found
 
 
+def _slower_levels() -> list[str]:
+    """Return the levels of compiled kernels that run here, but for the one in use and better ones."""
+    if (best := native.kernels()) is None:
+        return []
+    later = native.LEVELS[native.LEVELS.index(best.level) + 1 :]
+    return [level for level in later if native.open_kernels(level) is not None]
+
+
 def repro(model: str, collection: str, split: str | None, limit: int, threads: int, precision: str) -> Work:
     """This project's encoder, on all passages."""
     from repro.splade.encoder import SpladeEncoder
 
     texts = _texts(collection, split, limit)
     encoder = SpladeEncoder(Path(model), threads, precision, device="cpu")
-    return lambda: len(encoder.encode(texts))
+    return lambda: encoder.encode(texts).shape[0]
 
 
 def sentence_transformers(
@@ -62,16 +76,19 @@ def sentence_transformers(
     split: str | None,
     limit: int,
     threads: int,
-    every: int,
     batch_size: int,
     dtype: str,
+    every: int = 1,
     backend: str = "torch",
+    accelerated: bool = False,
 ) -> Work:
     """``SparseEncoder.encode`` with its own settings; it sorts by length, too."""
     import torch
     from sentence_transformers import SparseEncoder
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+    from repro.splade.acceleration import accelerate
 
     torch.set_num_threads(threads)
     texts = _texts(collection, split, limit, every)
@@ -82,6 +99,8 @@ def sentence_transformers(
         backend=backend,
     )
     encoder = SparseEncoder(modules=[body, SpladePooling("max")], device="cpu")
+    if accelerated:
+        accelerate(encoder)
     return lambda: len(encoder.encode(texts, batch_size=batch_size, show_progress_bar=False))
 
 
@@ -89,16 +108,20 @@ def pyserini(
     model: str, collection: str, split: str | None, limit: int, threads: int, every: int, batch_size: int
 ) -> Work:
     """``pyserini.encode``'s SPLADE document encoder at the batch size of its command line."""
-    from repro.lucene.java import prepare_jvm
+    from repro.lucene.pyserini import prepare_pyserini
 
-    prepare_jvm()
+    prepare_pyserini()
     import torch
     from pyserini.encode import SpladeDocumentEncoder
+
+    from repro.models.links import link
 
     torch.set_num_threads(threads)
     texts = _texts(collection, split, limit, every)
     batches = [texts[start : start + batch_size] for start in range(0, len(texts), batch_size)]
-    encoder = SpladeDocumentEncoder(str(model), device="cpu")
+    with tempfile.TemporaryDirectory() as folder:
+        link(Path(model), Path(folder), binary=True)
+        encoder = SpladeDocumentEncoder(folder, device="cpu")
 
     def work() -> int:
         with torch.inference_mode():

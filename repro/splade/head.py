@@ -26,7 +26,7 @@ Row = tuple[np.ndarray, np.ndarray]
 def choose_method(precision: str, dimensions: int, device: torch.device) -> str:
     """Return how ``precision`` is reached here: int8 or bf16 screening, float32, or unscreened bf16.
 
-    exact: int8 with the compiled kernels (AVX-512 VNNI or AVX2), else bfloat16 where the processor has units
+    exact: int8 with the compiled kernels (``native.LEVELS``), else bfloat16 where the processor has units
     for it, else blocked float32.
     """
     if precision == "float32":
@@ -37,7 +37,8 @@ def choose_method(precision: str, dimensions: int, device: torch.device) -> str:
         return "bf16 screening"
     if dimensions % 4 == 0 and dimensions <= MOST_DIMENSIONS and native.kernels() is not None:
         return "int8 screening"
-    return "bf16 screening" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
+    onednn = torch.backends.mkldnn.is_available()  # not in torch for Apple's processors
+    return "bf16 screening" if onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"
 
 
 def use_full_precision() -> None:
@@ -129,7 +130,10 @@ class MaxPooledHead:
 
 def _largest(numbers: Tensor) -> float:
     """Return the largest magnitude, nan if one is no number; 0 of none."""
-    return float(numbers.abs().amax()) if numbers.numel() else 0.0
+    if not numbers.numel():
+        return 0.0
+    low, high = map(float, numbers.aminmax())
+    return max(-low, high)
 
 
 def _positive(terms: np.ndarray, logits: np.ndarray) -> Row:

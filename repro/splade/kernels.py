@@ -6,6 +6,7 @@ the number format and the shapes that it states (ValueError), and that ids lie w
 """
 
 import ctypes
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ HEAD = 64
 """Dimensions of an attention head, as in body.h."""
 MOST_DIMENSIONS = 2**17
 """Up to which sums of products of bytes stay below 2^31."""
+LARGEST = 127
+"""What the largest number of a text becomes, at most, when it is rounded to int8."""
 
 INT8, UINT8, INT32, INT64 = (np.dtype(name) for name in ("int8", "uint8", "int32", "int64"))
 FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
@@ -28,7 +31,8 @@ SIGNATURES = {
     "body_linear": (POINTER, COUNT, COUNT, POINTER, POINTER, COUNT, COUNT, POINTER),
     "body_attention": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER),
     "body_add_normalise": (POINTER, POINTER, COUNT, COUNT, POINTER, POINTER, REAL),
-    "head_screen": (*(POINTER,) * 2, *(COUNT,) * 3, POINTER, COUNT, *(POINTER,) * 8),
+    "head_round": (POINTER, *(COUNT,) * 4, *(POINTER,) * 4, REAL),
+    "head_screen": (POINTER, *(COUNT,) * 3, POINTER, COUNT, *(POINTER,) * 9),
     "head_exact": (POINTER, COUNT, COUNT, POINTER, POINTER, POINTER, COUNT, POINTER, POINTER),
 }
 """The arguments of each kernel, as in body.h and head.h; all return nothing."""
@@ -37,17 +41,50 @@ SIGNATURES = {
 class Shape(NamedTuple):
     """How a level lays its weights out.
 
-    ``terms`` go into a block of packed int8 weights, whose magnitude is at most ``largest`` (head.h);
-    ``columns`` into a panel of packed float32 weights (tile.h).
+    ``terms`` go into a block of packed int8 weights, ``group`` numbers of each lying together; magnitudes are
+    at most ``largest``, and an offset makes them positive unless they are ``signed`` (head.h). ``columns`` go
+    into a panel of packed float32 weights (tile.h). ``machines``: whose level it is, as
+    ``platform.machine`` names processors, in lower case.
+
+    If ``chunk`` is not 0, products of so many dimensions are summed in two lanes of 16 bits, in one those of
+    the first two of every four dimensions, in the other the last two: ``text_norm`` and ``term_norm`` are the
+    largest norms of what takes part in a sum.
     """
 
     terms: int
     largest: int
     columns: int
+    group: int = 4
+    signed: bool = False
+    machines: tuple[str, ...] = ("x86_64", "amd64")
+    chunk: int = 0
+    text_norm: float = math.inf
+    term_norm: float = math.inf
 
 
-SHAPES = {"avx512": Shape(48, 127, 64), "avx2": Shape(16, 63, 16)}
-"""By level, best first."""
+ARM = ("aarch64", "arm64")
+SHAPES = {
+    "avx512": Shape(48, 127, 64),
+    "avxvnni": Shape(16, 127, 16),
+    "avx2": Shape(16, 63, 16, chunk=128, text_norm=210, term_norm=156),
+    "i8mm": Shape(16, 127, 16, group=8, signed=True, machines=ARM),
+    "dotprod": Shape(16, 127, 16, signed=True, machines=ARM),
+    "neon": Shape(4, 127, 16, group=16, signed=True, machines=ARM),
+}
+"""By level, of each processor best first."""
+
+
+class Bytes(NamedTuple):
+    """Groups of vectors, each times its ``scale`` and then rounded.
+
+    values: int8, groups x length x d, d rounded up to a multiple of 16; scale, norm (largest of the group's
+    rounded vectors) and error (largest distance of a scaled vector from its rounded one): groups, float64.
+    """
+
+    values: np.ndarray
+    scale: np.ndarray
+    norm: np.ndarray
+    error: np.ndarray
 
 
 class TermBounds(NamedTuple):
@@ -71,28 +108,55 @@ class Kernels:
 
     def __init__(self, library: ctypes.CDLL, level: str) -> None:
         self.level = level
-        self.terms, self.largest, self.columns = SHAPES[level]
+        self.shape = shape = SHAPES[level]
+        self.terms, self.largest, self.columns, self.group = shape[:4]
+        self.offset = 0 if shape.signed else self.largest + 1
         self._kernels: dict[str, Callable[..., None]] = {}
         for name, arguments in SIGNATURES.items():
             kernel = getattr(library, f"{name}_{level}")
             kernel.argtypes, kernel.restype = arguments, None
             self._kernels[name] = kernel
 
-    def pack_terms(self, quantised: np.ndarray) -> np.ndarray:
-        """Lay int8 weights, terms x d, out as head_screen reads them: uint8, blocks x d / 4 x terms x 4.
+    def round_texts(self, hidden: np.ndarray) -> Bytes:
+        """Round float32 hidden states, texts x tokens x d and finite, to what ``screen`` takes."""
+        return self._round(hidden, LARGEST, self.shape.text_norm)
 
-        Weights become positive by an offset; terms beyond the last are zeros.
+    def round_terms(self, weight: np.ndarray) -> Bytes:
+        """Round float32 weights, terms x 1 x d and finite, to what ``pack_terms`` takes."""
+        return self._round(weight, self.largest, self.shape.term_norm)
+
+    def _round(self, vectors: np.ndarray, largest: int, longest: float) -> Bytes:
+        if vectors.shape[2] % 16:
+            vectors = np.pad(vectors, ((0, 0), (0, 0), (0, -vectors.shape[2] % 16)))
+        groups, length, d = vectors.shape
+        rounded = Bytes(np.empty(vectors.shape, np.int8), *np.empty((3, groups)))
+        self._kernels["head_round"](
+            _address("vectors", vectors, FLOAT, (groups, length, d)),
+            groups,
+            length,
+            d,
+            largest,
+            *(array.ctypes.data for array in rounded),
+            longest,
+        )
+        return rounded
+
+    def pack_terms(self, quantised: np.ndarray) -> np.ndarray:
+        """Lay int8 weights, terms x d, out as head_screen reads them: bytes, blocks x d / g x terms x g.
+
+        They are from ``round_terms``. Of the level's ``group`` g; d rounded up to a multiple of 16. What is
+        beyond the last is zeros.
         """
         if quantised.dtype != INT8 or quantised.ndim != 2 or quantised.shape[1] % 4:
             raise ValueError(f"terms: expected int8, terms x d, d a multiple of 4, got {_format(quantised)}")
         if quantised.size and max(int(quantised.max()), -int(quantised.min())) > self.largest:
             raise ValueError(f"terms: expected magnitudes up to {self.largest}")
         terms, d = quantised.shape
-        offset = self.largest + 1
-        blocks = -(-terms // self.terms)
-        padded = np.full((blocks * self.terms, d), offset, np.uint8)
-        padded[:terms] = (quantised.astype(np.int16) + offset).astype(np.uint8)
-        return _aligned(padded.reshape(blocks, self.terms, d // 4, 4).transpose(0, 2, 1, 3))
+        blocks, width = -(-terms // self.terms), _round_up(d)
+        padded = np.full((blocks * self.terms, width), self.offset, np.uint8)
+        padded[:terms, :d] = (quantised.astype(np.int16) + self.offset).astype(np.uint8)
+        groups = padded.reshape(blocks, self.terms, width // self.group, self.group)
+        return _aligned(groups.transpose(0, 2, 1, 3))
 
     def pack_columns(self, weight: np.ndarray) -> np.ndarray:
         """Lay a float32 matrix, outputs x inputs, out as body_linear reads it: panels x inputs x columns."""
@@ -106,25 +170,30 @@ class Kernels:
     ) -> list[np.ndarray]:
         """Return, for each text, the ids (int32, ascending) of the terms whose upper bound is positive.
 
-        hidden: int8, texts x length x d; packed: by ``pack_terms``. See ``head.h`` for the bound.
+        hidden: int8, texts x length x d, by ``round_texts``; packed: by ``pack_terms``. ``head.h`` has the
+        bound.
         """
         count, length, d = hidden.shape
+        _multiple("d", d, 4)
         blocks = len(packed)
         if d > MOST_DIMENSIONS:
             raise ValueError(f"hidden: expected at most {MOST_DIMENSIONS} dimensions, got {d}")
-        start = -(self.largest + 1) * hidden.sum(axis=2, dtype=np.int32)
+        if d % 16:  # as the terms' rows are
+            hidden = np.pad(hidden, ((0, 0), (0, 0), (0, -d % 16)))
+            d = hidden.shape[2]
+        start = np.empty((count, length, -(-d // (self.shape.chunk or d))), np.int32)
         found = np.empty((count, blocks * self.terms), np.int32)
         counts = np.empty(count, np.int64)
         self._kernels["head_screen"](
             _address("hidden", hidden, INT8, (count, length, d)),
-            _address("start", start, INT32, (count, length)),
             count,
             length,
             d,
-            _address("packed", packed, UINT8, (blocks, d // 4, self.terms, 4)),
+            _address("packed", packed, UINT8, (blocks, d // self.group, self.terms, self.group)),
             blocks,
             *(_address("bound of terms", bound, DOUBLE, (blocks * self.terms,)) for bound in terms),
             *(_address("bound of texts", bound, DOUBLE, (count,)) for bound in texts),
+            start.ctypes.data,
             found.ctypes.data,
             counts.ctypes.data,
         )
@@ -254,8 +323,8 @@ def _multiple(name: str, number: int, unit: int) -> int:
     return number
 
 
-def _round_up(tokens: int) -> int:
-    return -(-tokens // 16) * 16
+def _round_up(number: int) -> int:
+    return -(-number // 16) * 16
 
 
 def _aligned(values: np.ndarray) -> np.ndarray:

@@ -6,23 +6,28 @@ library that is there and cannot be used is told of once, and done without.
 
 import ctypes
 import os
+import platform
 import site
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.base.progress import note
 from repro.splade.kernels import SHAPES, Kernels
 
-MODULE = "repro_native"
-ABI = 2
+FILES = ("repro_native.abi3.so", "repro_native.pyd")
+"""The library's names: setuptools' for an extension of every Python, on Linux and macOS, and on Windows."""
+ABI = 4
 """What the library must answer to ``abi_<level>``, as in simd.h."""
-LEVELS = tuple(SHAPES)
-"""Sets of instructions, best first: AVX-512 with VNNI, AVX2 with FMA."""
+LEVELS = tuple(level for level, shape in SHAPES.items() if platform.machine().lower() in shape.machines)
+"""Sets of instructions that processors of this machine's kind may have, best first.
+
+x86-64: AVX-512 with VNNI, AVX2 with AVX-VNNI, AVX2 alone, all with FMA. 64-bit ARM: NEON with products of
+matrices of bytes (I8MM), with dot products of bytes, alone.
+"""
 CURE = "install the package again: pip install --force-reinstall --no-deps . in its checkout"
 
 
@@ -58,7 +63,7 @@ def choose() -> Choice:
     if requested == "0":
         return Choice(None, "switched off by REPRO_NATIVE=0")
     if requested not in (None, *LEVELS):
-        raise InputError(f"REPRO_NATIVE={requested}: expected 0, {' or '.join(LEVELS)}")
+        raise InputError(f"REPRO_NATIVE={requested}: expected one of {', '.join(('0', *LEVELS))}")
     choice = _choose([requested] if requested else LEVELS)
     if requested and choice.kernels is None:
         raise InputError(f"REPRO_NATIVE={requested} cannot be used: {choice.reason}")
@@ -66,6 +71,8 @@ def choose() -> Choice:
 
 
 def _choose(levels: list[str] | tuple[str, ...]) -> Choice:
+    if not levels:
+        return Choice(None, f"there are none for {platform.machine()} processors")
     if not any(libraries()):
         return Choice(None, "none were built (no C compiler at installation?)")
     try:
@@ -102,9 +109,7 @@ def libraries() -> Iterator[Path]:
     if site.ENABLE_USER_SITE:
         folders.append(site.getusersitepackages())
     for folder in dict.fromkeys(folders):
-        for suffix in EXTENSION_SUFFIXES:
-            if (path := Path(folder, MODULE + suffix)).is_file():
-                yield path
+        yield from (path for name in FILES if (path := Path(folder, name)).is_file())
 
 
 def _open(path: Path, level: str) -> Kernels | None:

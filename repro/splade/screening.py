@@ -15,15 +15,21 @@ computed in float32 from the unrounded h and w, so what comes out is what the fl
 
 **It holds for every finite input** whose products stay finite: d max|h| max|w| + max|b| < 2^127 (``head.py``
 refuses what lies beyond, and numbers that are not finite). The scales bring the largest number of a text and
-of a term to ``largest`` (to 2^126 times itself, if it is below 2^-119), so that norms and errors neither
-overflow nor vanish, whatever the magnitudes; norms are those of the rounded vectors, for int8 of integers.
+of a term to ``largest`` (to 2^126 times itself, if it is below 2^-119; with AVX2 to less), so that norms and
+errors neither overflow nor vanish, whatever the magnitudes; norms are those of the rounded vectors, for int8
+of integers.
 c k b_v may lie beyond float32, and the right side is evaluated in float64, whose range holds all of this.
 
 Rounding of the arithmetic itself is covered by ``slack`` times (A + B) (|x'| + E), which bounds |u| |x|:
 - The float32 reference errs by up to g |h| |w|, g = d 2^-24 / (1 - d 2^-24) (Higham 2002, 3.5), so it may
   find a tiny positive value where the true one is negative; and by d 2^-126, where products are too small for
   float32, which is added to b.
-- int8 (terms in 7 bits with AVX2, see ``native/head.h``): products u'.x' are integers below 2^31 and exact.
+- int8: products u'.x' are integers below 2^31 and exact. With AVX2, where terms have 7 bits, they are summed
+  modulo 2^16 over ``chunk`` / 2 dimensions at a time, and these sums, s, widened. That is exact, too: each is
+  congruent to s whatever overflows on the way, and |s| <= |u'_part| |x'_part| <= ``text_norm`` ``term_norm``
+  < 2^15, as the scales are so small that the norms of rounded numbers that share a sum reach these limits at
+  most (rounding adds up to sqrt(chunk / 2) / 2 to a norm, the arithmetic less than 1e-4 of it). Two products
+  are added before that, saturated: they are at most 2 x 127 x 127, the terms' offset included.
 - bfloat16: products are summed in float32, which errs by at most 2 g |u'| |x'| (units that truncate
   included), and the sum is rounded to bfloat16, by at most 2^-8 of its size, which is added to (1).
 - u, x and the computed norms have relative errors of float32 themselves: 2^-20 for the former, and a factor
@@ -37,13 +43,12 @@ import torch
 from torch import Tensor
 
 from repro.base.errors import InputError
-from repro.splade.kernels import Kernels, TermBounds, TextBounds
+from repro.splade.kernels import LARGEST, Bytes, Kernels, TermBounds, TextBounds
 
-LARGEST = 127
-"""What the largest number of a text becomes: of int8; bfloat16 would hold others as well."""
 BLOCK = 1024
 """Terms in a block of the torch paths: with some hundred tokens, the products stay in a core's L2 cache."""
 CUDA_BLOCK = 8192
+NOT_FINITE = "the model's numbers are not finite: its weights are damaged, or training diverged"
 
 
 class Rounded(NamedTuple):
@@ -60,18 +65,28 @@ class Rounded(NamedTuple):
     error: Tensor
 
 
-def round_vectors(vectors: Tensor, largest: int, dtype: torch.dtype) -> Rounded:
-    """Scale and round float32 vectors, groups x length x d; InputError if a number is not finite."""
+def round_to_bfloat16(vectors: Tensor) -> Rounded:
+    """Scale and round float32 vectors, groups x length x d; InputError if a number is not finite.
+
+    bfloat16 would hold other numbers than int8 as well.
+    """
     most = vectors.abs().amax(dim=(1, 2)).double()
     if not most.isfinite().all():
-        raise InputError("the model's numbers are not finite: its weights are damaged, or training diverged")
-    scale = (largest / most).clamp(max=2.0**126).float()
+        raise InputError(NOT_FINITE)
+    scale = (LARGEST / most).clamp(max=2.0**126).float()
     scaled = vectors * scale[:, None, None]
-    rounded = scaled.round() if dtype == torch.int8 else scaled.to(dtype).float()
+    rounded = scaled.bfloat16().float()
     margin = 1 + slack(vectors.shape[2])
     norm = torch.linalg.vector_norm(rounded, dim=2).amax(dim=1).double() * margin
     error = torch.linalg.vector_norm(scaled - rounded, dim=2).amax(dim=1).double() * margin
-    return Rounded(rounded.to(dtype), scale.double(), norm, error)
+    return Rounded(rounded.bfloat16(), scale.double(), norm, error)
+
+
+def with_margin(rounded: Bytes) -> Rounded:
+    """Return what a kernel has rounded, with what its float32 arithmetic may have lost of the norms."""
+    values, scale, norm, error = (torch.from_numpy(array) for array in rounded)
+    margin = 1 + slack(values.shape[2])
+    return Rounded(values, scale, norm * margin, error * margin)
 
 
 def slack(d: int) -> float:
@@ -88,7 +103,9 @@ class Int8Screening:
 
     def __init__(self, kernels: Kernels, weight: Tensor, bias: Tensor, safety: float = 1.0) -> None:
         self.kernels, self.safety = kernels, safety
-        rounded = round_vectors(weight[:, None], kernels.largest, torch.int8)
+        if not weight.isfinite().all():
+            raise InputError(NOT_FINITE)
+        rounded = with_margin(kernels.round_terms(weight[:, None].numpy()))
         self.packed = kernels.pack_terms(rounded.values[:, 0].numpy())
         padding = len(self.packed) * kernels.terms - len(weight)
         self.terms = TermBounds(
@@ -101,9 +118,9 @@ class Int8Screening:
     def candidates(self, hidden: Tensor) -> list[np.ndarray]:
         """Return each text's terms (int32 ids, ascending) that can be positive.
 
-        hidden: float32, texts x tokens x d. InputError if a number is not finite.
+        hidden: float32, texts x tokens x d, finite.
         """
-        rounded = round_vectors(hidden, LARGEST, torch.int8)
+        rounded = with_margin(self.kernels.round_texts(hidden.detach().numpy()))
         texts = TextBounds(*(bound.numpy() for bound in _text_bounds(rounded, self.safety)))
         return self.kernels.screen(rounded.values.numpy(), self.packed, self.terms, texts)
 
@@ -113,7 +130,7 @@ class Bf16Screening:
 
     def __init__(self, weight: Tensor, bias: Tensor, safety: float = 1.0) -> None:
         self.safety = safety
-        rounded = round_vectors(weight[:, None], LARGEST, torch.bfloat16)
+        rounded = round_to_bfloat16(weight[:, None])
         self.weight = rounded.values[:, 0]
         self.bias, self.norm, self.error = _term_bounds(rounded, bias)
 
@@ -122,7 +139,7 @@ class Bf16Screening:
 
         hidden: float32, texts x tokens x d. InputError if a number is not finite.
         """
-        rounded = round_vectors(hidden, LARGEST, torch.bfloat16)
+        rounded = round_to_bfloat16(hidden)
         scale, error, norm = (bound[:, None] for bound in _text_bounds(rounded, self.safety))
         kept = []
         for part in blocks(self.weight):

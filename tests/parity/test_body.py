@@ -11,6 +11,7 @@ from transformers import BertConfig, BertForMaskedLM, DistilBertConfig, DistilBe
 
 from repro.splade import native
 from repro.splade.body import CompiledBody, ModelBody, compiles
+from repro.splade.bypass import hidden_states
 
 VOCABULARY = 300
 
@@ -73,7 +74,7 @@ def test_hidden_states_are_as_near_to_the_truth_as_the_models_own(name, level):
     for length in [1, 2, 5, 6, 7, 15, 16, 17, 63, 64, 65, 113, 512]:  # tiles of six rows, registers of 16
         ids = tokens(2 if length == 512 else 5, length)
         with torch.inference_mode():
-            expected = true.model(input_ids=torch.from_numpy(ids)).logits
+            expected = hidden_states(true.model, input_ids=torch.from_numpy(ids))
         assert ours(ids).shape == expected.shape
         their_error, our_error = (body(ids) - expected for body in (theirs, ours))
         assert rms(our_error) <= 1.5 * rms(their_error)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from repro.base.errors import InputError
 from repro.splade import native
 from repro.splade.head import MaxPooledHead, choose_method
+from repro.splade.kernels import TermBounds, TextBounds
 
 CPU = torch.device("cpu")
 METHODS = ["float32", "bf16 screening", *native.LEVELS]
@@ -170,6 +171,110 @@ def test_a_bound_that_is_too_small_fails(method):
     assert failures >= 20
 
 
+def parallel_case(seed, d, texts=3, length=8, terms=37):
+    """Tokens and terms all along a few directions, so that their products are those of their norms.
+
+    Directions have all their weight where products share a sum, or in one number, or anywhere.
+    """
+    rng = np.random.default_rng(seed)
+    directions = rng.choice([-1.0, 1.0], (3, d))
+    directions[1] *= (np.arange(d) % 4 < 2) & (np.arange(d) < 128)
+    directions[2] *= np.arange(d) == rng.integers(d) if rng.random() < 0.5 else rng.random(d)
+    hidden = directions[rng.integers(0, 3, (texts, length))] * rng.choice([-1, 1, 0.5], (texts, length, 1))
+    weight = directions[rng.integers(0, 3, (terms, 1))] * rng.choice([-1, 1], (terms, 1, 1))
+    return hidden.astype(np.float32), weight.astype(np.float32)
+
+
+def part_norms(rows, chunk):
+    """Return the norms of those of a row's numbers whose products share a sum of 16 bits: as head.h has them.
+
+    Of each ``chunk`` dimensions these are the first two of every four, and the last two.
+    """
+    squares = np.zeros((*rows.shape[:-1], -(-rows.shape[-1] // chunk) * chunk))
+    squares[..., : rows.shape[-1]] = rows.astype(float) ** 2
+    return np.sqrt(squares.reshape(*rows.shape[:-1], -1, chunk // 4, 2, 2).sum(axis=(-3, -1)))
+
+
+def screened(kernels, hidden, weight, seed=0):
+    """Return, for one of the texts, the terms that screening finds, and those that integer products give.
+
+    Biases have each product end at 0 or at 1.
+    """
+    texts, terms = kernels.round_texts(hidden), kernels.round_terms(weight)
+    packed = kernels.pack_terms(terms.values[:, 0])
+    pooled = (texts.values.astype(np.int64) @ terms.values[:, 0].T.astype(np.int64)).max(axis=1)
+    text = seed % len(hidden)
+    bias = -pooled[text] + np.random.default_rng(seed).integers(0, 2, len(weight))
+    padding = len(packed) * kernels.terms - len(weight)
+    of_terms = np.pad(bias.astype(np.float64), (0, padding), constant_values=-np.inf)
+    zeros, count = np.zeros(len(of_terms)), len(hidden)
+    found = kernels.screen(
+        texts.values,
+        packed,
+        TermBounds(of_terms, zeros, zeros),
+        TextBounds(np.ones(count), np.zeros(count), np.zeros(count)),
+    )
+    return found[text].tolist(), np.flatnonzero(pooled[text] + bias > 0).tolist()
+
+
+@pytest.mark.parametrize("level", native.LEVELS)
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    d=st.sampled_from([4, 20, 64, 128, 144, 256, 400]),
+    length=st.integers(1, 14),
+    magnitude=st.floats(-37, 37),
+)
+def test_products_of_rounded_numbers_are_summed_exactly(level, seed, d, length, magnitude):
+    """Also in 16 bits (AVX2), of vectors that are parallel: Cauchy-Schwarz is met there."""
+    with kernels_of(level):
+        kernels = native.kernels()
+        hidden, weight = parallel_case(seed, d, length=length)
+        hidden, weight = hidden * np.float32(10.0**magnitude), weight / np.float32(10.0**magnitude)
+        found, expected = screened(kernels, hidden, weight, seed)
+        assert found == expected
+        if kernels.shape.chunk:
+            for rounded, limit in (
+                (kernels.round_texts(hidden), kernels.shape.text_norm),
+                (kernels.round_terms(weight), kernels.shape.term_norm),
+            ):
+                assert part_norms(rounded.values, kernels.shape.chunk).max() <= limit
+
+
+def test_norms_whose_products_fit_16_bits_are_reached_and_needed(monkeypatch):
+    """The adversarial vectors do attack the sums: they come near the limits, and without limits overflow."""
+    with kernels_of("avx2"):
+        kernels = native.kernels()
+        shape = kernels.shape
+        assert 32_700 < shape.text_norm * shape.term_norm < 2**15
+        hidden, weight = parallel_case(1, 128)
+        for rounded, limit in (
+            (kernels.round_texts(hidden), shape.text_norm),
+            (kernels.round_terms(weight), shape.term_norm),
+        ):
+            assert part_norms(rounded.values, shape.chunk).max() > 0.94 * limit
+        monkeypatch.setattr(kernels, "shape", shape._replace(text_norm=math.inf, term_norm=math.inf))
+        found, expected = screened(kernels, hidden, weight)
+        assert found != expected
+
+
+@pytest.mark.parametrize("level", native.LEVELS)
+@pytest.mark.parametrize("d", [4, 36, 128, 256])
+def test_rounding_is_to_the_nearest_and_its_norms_are_right(level, d):
+    rng = np.random.default_rng(d)
+    vectors = (rng.normal(size=(5, 7, d)) * 10.0 ** rng.uniform(-30, 30, (5, 1, 1))).astype(np.float32)
+    vectors[4] = 0
+    with kernels_of(level):
+        values, scale, norm, error = native.kernels().round_texts(vectors)
+    assert values.shape == (5, 7, -(-d // 16) * 16) and not values[..., d:].any()
+    scaled = vectors * scale[:, None, None].astype(np.float32)
+    np.testing.assert_array_equal(values[..., :d], np.rint(scaled))
+    np.testing.assert_allclose(norm, np.linalg.norm(np.rint(scaled), axis=2).max(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(error, np.linalg.norm(scaled - np.rint(scaled), axis=2).max(axis=1), rtol=1e-5)
+    largest = np.abs(values).max(axis=(1, 2))
+    assert (largest[:4] > 50).all() and (largest <= 127).all() and largest[4] == 0
+
+
 @pytest.mark.parametrize("level", native.LEVELS)
 @pytest.mark.parametrize("signs", [(1, 1), (-1, 1)])
 def test_int8_products_at_their_extremes(level, signs):
@@ -194,6 +299,9 @@ def test_methods_that_are_chosen(monkeypatch):
     monkeypatch.setattr(native, "kernels", lambda: None)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
     assert choose_method("exact", 128, CPU) == "bf16 screening"
+    with monkeypatch.context() as without_onednn:
+        without_onednn.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+        assert choose_method("exact", 128, CPU) == "float32"
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
     assert choose_method("exact", 128, CPU) == "float32"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from repro.base.errors import InputError
+from repro.benchmarks import contest
 from repro.benchmarks.contest import Contestant, Result, report, run
 from repro.benchmarks.worker import Turn
 
@@ -164,3 +165,14 @@ def test_the_ratio_is_to_the_fastest_peer_with_the_same_result():
     assert (shown["ratio"], shown["fastest_peer"], shown["unit"]) == (3.0, "fast", "queries a second")
     assert [peer["name"] for peer in shown["peers"]] == ["slow", "fast", "approximate"]
     assert report("scale", "sample", results[3:])["ours"]["name"] == "approximate"
+
+
+def test_a_record_says_to_which_units_libraries_were_held(monkeypatch):
+    for variable in contest.LIMITS:
+        monkeypatch.delenv(variable, raising=False)
+    results = run([contestant("ours", ours=True)], rounds=1, threads=1)
+    assert " with " not in report("encode", "some", results)["machine"]["processor"]
+    monkeypatch.setenv("REPRO_NATIVE", "avx2")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    processor = report("encode", "some", results)["machine"]["processor"]
+    assert processor.endswith(" with REPRO_NATIVE=avx2 ONEDNN_MAX_CPU_ISA=AVX2")

@@ -3,7 +3,6 @@
 import _ctypes
 import ctypes
 import hashlib
-import importlib.machinery
 import json
 import re
 from pathlib import Path
@@ -16,7 +15,6 @@ from repro.base.errors import InputError
 from repro.splade import native
 from repro.splade.kernels import HEAD, ROWS, SHAPES, SIGNATURES, TermBounds, TextBounds
 
-SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float}
 
 
@@ -55,7 +53,7 @@ def elsewhere(tmp_path):
 
 def damaged(folder: Path, library: Path, damage: str) -> Path:
     """Write a library that cannot be used."""
-    path, whole = folder / f"repro_native{SUFFIX}", library.read_bytes()
+    path, whole = folder / native.FILES[0], library.read_bytes()
     if damage == "without symbols":  # a library, but not this one
         whole = Path(_ctypes.__file__).read_bytes()
     elif damage == "garbage":
@@ -110,7 +108,7 @@ def test_the_library_beside_the_package_is_found(elsewhere, library):
 
 def test_no_library_of_the_current_folder_is_loaded(tmp_path, library):
     """``python -m`` has it searched first; what lies there must not stand in for what is installed."""
-    (tmp_path / f"repro_native{SUFFIX}").write_bytes(b"no library at all\n" * 1000)
+    (tmp_path / native.FILES[0]).write_bytes(b"no library at all\n" * 1000)
     (tmp_path / "repro_native.py").write_text("raise SystemExit('the current folder was searched')\n")
     done = run("repro.doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -140,7 +138,7 @@ def test_a_level_that_is_named_is_refused_without_a_library(only, library, tmp_p
 
 def test_an_unknown_level_is_refused(monkeypatch):
     monkeypatch.setenv("REPRO_NATIVE", "sse")
-    with pytest.raises(InputError, match="REPRO_NATIVE=sse: expected 0, avx512 or avx2"):
+    with pytest.raises(InputError, match="REPRO_NATIVE=sse: expected one of 0, avx512, avxvnni, avx2"):
         native.choose()
 
 
@@ -169,7 +167,7 @@ def test_the_abi_number_counts_up_with_what_it_stands_for():
     stated = re.search(r"#define ABI (\d+)", (REPOSITORY / "native" / "simd.h").read_text())
     assert int(stated[1]) == native.ABI
     what = json.dumps([prototypes(), SHAPES, ROWS, HEAD], sort_keys=True)
-    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (2, "bd45773d06b3")
+    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (4, "62d61f74bde9")
 
 
 @pytest.fixture(params=native.LEVELS)
@@ -246,6 +244,15 @@ def test_arrays_that_a_kernel_would_misread_are_refused(kernels, method):
                     getattr(kernels, method)(**{**arguments, name: put(other)})
                 tried += 1
     assert tried >= 6
+
+
+def test_numbers_that_rounding_would_misread_are_refused(kernels):
+    vectors = np.ones((2, 5, 32), np.float32)
+    for method in (kernels.round_texts, kernels.round_terms):
+        assert method(vectors).values.shape == (2, 5, 32)
+        for wrong in (vectors.astype(np.float64), np.repeat(vectors, 2, axis=-1)[..., ::2]):
+            with pytest.raises(ValueError, match="vectors: expected contiguous float32"):
+                method(wrong)
 
 
 def places(value):
