@@ -1,11 +1,14 @@
-"""List the commands: ``python -m repro``."""
+"""List the commands, or run one: ``splade-repro``, ``splade-repro table ...``, or by ``python -m repro``."""
 
 import ast
+import importlib
 import pkgutil
 import sys
 from pathlib import Path
 
 import repro
+from repro.base.errors import InputError
+from repro.cli.guard import guarded
 
 FIRST = (
     *("table", "encode", "index", "search", "evaluate", "train", "distill", "split", "subset"),
@@ -27,14 +30,25 @@ def _first_line(path: Path) -> str:
     return documentation.split("\n")[0]
 
 
-def main() -> int:
-    """Print one line a command."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the command that is named first, as ``python -m repro.<command>`` does; without one, list them."""
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in commands():
+        return importlib.import_module(f"repro.{name}").main(arguments)
+    if name not in ("-h", "--help"):
+        raise InputError(f"there is no command {name}: expected one of {', '.join(commands())}")
     print(f"repro {repro.__version__}: reproducible learned-sparse retrieval\n")
-    for name, documentation in commands().items():
-        print(f"  python -m repro.{name:<9} {documentation}")
+    for command, documentation in commands().items():
+        print(f"  python -m repro.{command:<9} {documentation}")
     print("\nEach has --help. Begin with: python -m repro.table")
+    print("`splade-repro table` is the same, and so for the others.")
     return 0
 
 
+def console() -> int:
+    """Run ``main`` as the console script ``splade-repro``: errors are sentences and exit codes."""
+    return guarded(main)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(console())

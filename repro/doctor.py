@@ -8,28 +8,33 @@ Exit code 0 if BM25 and at least one learned system can run, 2 if not.
 import argparse
 import importlib.metadata
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
 from repro.lucene.java import anserini_jar, find_java
+from repro.lucene.version import lucene_version
 from repro.models.systems import System, table_systems
 from repro.models.weights import resolve
 from repro.splade.native import choose
 
+PROJECT = "splade-tiny-msmarco"
+"""Its metadata, which are pyproject.toml's, say which Python and which versions of packages are needed."""
 PACKAGES = (
+    "faiss-cpu",
+    "ir_datasets",
+    "ir_measures",
+    "pyserini",
+    "sentence-transformers",
     "torch",
     "transformers",
-    "sentence-transformers",
-    "faiss-cpu",
-    "pyserini",
-    "ir-datasets",
-    "ir-measures",
 )
 LEAST_MEMORY_GB = 4
 LEAST_DISK_GB = 2
@@ -67,13 +72,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def machine(work: Path) -> Iterator[Check]:
     """Check Python, processors, memory and disk."""
-    version = sys.version_info
-    yield Check(
-        "Python",
-        (3, 11) <= version[:2] < (3, 12),
-        f"{platform.python_version()}"
-        + ("" if version[:2] == (3, 11) else "; needs 3.11 (Pyserini 1.6.0 does)"),
-    )
+    needed = SpecifierSet(_metadata()["Requires-Python"])
+    version = ".".join(map(str, sys.version_info[:3]))
+    fits = needed.contains(version, prereleases=True)
+    yield Check("Python", fits, version if fits else f"{version}; needs {needed}")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield Check("memory", memory >= LEAST_MEMORY_GB, f"{memory:.0f} GiB, {os.cpu_count()} processors")
     folder = next(p for p in (work.absolute(), *work.absolute().parents) if p.exists())
@@ -82,13 +84,21 @@ def machine(work: Path) -> Iterator[Check]:
     yield Check("disk", free >= LEAST_DISK_GB, f"{free:.0f} GB free at {folder}{enough}")
 
 
+def _metadata() -> importlib.metadata.PackageMetadata:
+    try:
+        return importlib.metadata.metadata(PROJECT)
+    except importlib.metadata.PackageNotFoundError:
+        raise InputError(
+            f"{PROJECT} is not installed in this Python: run pip install '.[offline]' in its checkout"
+        ) from None
+
+
 def java() -> Check:
     """Check that a Java new enough for Anserini is found, and say where."""
     try:
         found = find_java()
-        return Check(
-            "Java", True, f"{found.major} at {found.home} (from {found.found_in}); {anserini_jar().name}"
-        )
+        jar = f"{anserini_jar().name} with Lucene {lucene_version()}"
+        return Check("Java", True, f"{found.major} at {found.home} (from {found.found_in}); {jar}")
     except InputError as error:
         return Check("Java", False, str(error))
 
@@ -108,12 +118,22 @@ def kernels() -> Check:
 
 
 def packages() -> Iterator[Check]:
-    """Check that the packages are installed."""
-    for package in PACKAGES:
-        try:
-            yield Check(package, True, importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
-            yield Check(package, False, "not installed: run pip install '.[offline]'")
+    """Check that the packages are installed, in versions that this package was made for."""
+    requirements = [Requirement(line) for line in _metadata().get_all("Requires-Dist", [])]
+    for requirement in requirements:
+        if requirement.name in PACKAGES and (requirement.marker is None or requirement.marker.evaluate()):
+            yield _package(requirement)
+
+
+def _package(requirement: Requirement) -> Check:
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return Check(requirement.name, False, "not installed: run pip install '.[offline]'")
+    if requirement.specifier.contains(version, prereleases=True):
+        return Check(requirement.name, True, version)
+    needed = f"needs {requirement.specifier}: run pip install '.[offline]'"
+    return Check(requirement.name, False, f"{version}; {needed}")
 
 
 def weights() -> Iterator[Check]:

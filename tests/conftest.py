@@ -2,17 +2,22 @@
 them.
 """
 
+import contextlib
+import importlib
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
 import pytest
+from huggingface_hub import constants
 
+from repro.cli.guard import guarded
+from repro.cli.stages import Stage
 from repro.splade import native
 
 # Two test files run at a time, and threads that wait for each other actively would take the other's
@@ -68,28 +73,62 @@ def real_collection(name: str) -> Path:
 
 
 def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
-    """Run ``python -m ARGUMENTS`` as a user would; ``environment`` adds variables, None takes one away."""
-    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment}
+    """Run ``python -m ARGUMENTS`` as a user would; ``environment`` adds variables."""
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={name: value for name, value in variables.items() if value is not None},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         check=False,
     )
 
 
-def succeed(*arguments: object, cwd: Path | None = None, **environment: str) -> str:
+def run_here(
+    module: str, *arguments: object, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess:
+    """Do as ``run``, but in this process, as every stage with torch that the command starts.
+
+    For tests that are not about processes: torch and Sentence Transformers take seconds to load in each.
+    Not for a command that itself starts a JVM or FAISS.
+    """
+    in_a_process = Stage.run
+
+    def run_stage(stage: Stage) -> str:
+        if stage.module not in ("repro.encode", "repro.distill", "repro.train"):
+            return in_a_process(stage)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            importlib.import_module(stage.module).main(list(stage.arguments))
+        return printed.getvalue().strip()
+
+    hub = {"HF_HUB_CACHE": str, "HF_HUB_OFFLINE": lambda value: value == "1"}  # which is read when imported
+    read = {name: parse(environment[name]) for name, parse in hub.items() if name in environment}
+    main = importlib.import_module(module).main
+    with (
+        contextlib.chdir(cwd or Path.cwd()),
+        mock.patch.dict(os.environ, {"PYTHONPATH": str(REPOSITORY), **environment}),
+        mock.patch.multiple(constants, **read) if read else contextlib.nullcontext(),
+        mock.patch.object(Stage, "run", run_stage),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        try:
+            code = guarded(lambda: main([str(argument) for argument in arguments]))
+        except SystemExit as ended:  # as argparse ends
+            code = ended.code
+    return subprocess.CompletedProcess([module, *arguments], code, out.getvalue(), err.getvalue())
+
+
+def succeed(*arguments: object, cwd: Path | None = None, by=run, **environment: str) -> str:
     """Run a command that must succeed; return what it printed to stdout."""
-    done = run(*arguments, cwd=cwd, **environment)
+    done = by(*arguments, cwd=cwd, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def refused(*arguments: object, cwd: Path | None = None, **environment: str) -> str:
+def refused(*arguments: object, cwd: Path | None = None, by=run, **environment: str) -> str:
     """Run a command that must end with exit code 2 and one sentence on stderr; return the sentence."""
-    done = run(*arguments, cwd=cwd, **environment)
+    done = by(*arguments, cwd=cwd, **environment)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -97,7 +136,7 @@ def refused(*arguments: object, cwd: Path | None = None, **environment: str) -> 
     return errors[0]
 
 
-@contextmanager
+@contextlib.contextmanager
 def kernels_of(level: str) -> Iterator[None]:
     """Use the compiled kernels of one level (or "none") inside the block; skip where they cannot run."""
     kernels = None if level == "none" else native.open_kernels(level)

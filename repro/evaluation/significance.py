@@ -6,7 +6,6 @@ import numpy as np
 
 from repro.evaluation.measures import Figures
 
-
 RESAMPLED = 10_000_000
 """Values that the bootstrap holds at a time."""
 

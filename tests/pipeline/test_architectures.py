@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from conftest import succeed, write_beir
+from conftest import run_here, succeed, write_beir
 
 from repro.models.systems import find_system, table_systems
 from repro.models.weights import resolve
@@ -70,6 +70,7 @@ def rows(hub, tmp_path_factory):
     succeed(
         *("repro.table", "--collection", "tiny", "--systems", ",".join(SHAPES)),
         cwd=folder,
+        by=run_here,
         HF_HUB_CACHE=str(hub),
         HF_HUB_OFFLINE="1",
     )

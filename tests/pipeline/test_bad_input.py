@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import REPOSITORY, refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
 from stages import copied
 
 
@@ -83,7 +83,7 @@ def test_damaged_and_foreign_manifests_vouch_for_nothing_and_everything_is_made_
     (runs / "run.odd-test.bm25.trec.manifest.json").write_text('{"made by": "another program"}')
     (folder / "work/collections/odd/summary.json").write_text("{}")
     assert len(succeed(*table, cwd=folder).splitlines()) == 5
-    succeed(*table[:-1], cwd=folder)
+    succeed(*table[:-1], cwd=folder, by=run_here)
     assert {path.name: path.read_bytes() for path in runs.glob("*.trec")} == before
     assert json.loads(manifest.read_text())["counts"] == whole["counts"]
 
@@ -147,7 +147,8 @@ def test_folder_that_is_no_model(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text('{"model_type": "bert"}')
     (tmp_path / "model/model.safetensors").write_bytes(b"nothing")
-    sentence = refused("repro.encode", "--collection", "tiny", "--system", "splade:model", cwd=tmp_path)
+    command = ["repro.encode", "--collection", "tiny", "--system", "splade:model"]
+    sentence = refused(*command, cwd=tmp_path, by=run_here)
     assert "does not load as a masked language model" in sentence
 
 
@@ -177,7 +178,7 @@ def test_full_disk_while_encoding_loses_nothing(tmp_path):
     assert "no space left on the disk" in sentence
     (partial,) = (tmp_path / "work/encoded/tiny").glob("splade-tiny.partial-*[0-9]")
     assert (partial / "part-00000.jsonl.gz").exists()
-    done = run(*command, cwd=tmp_path)
+    done = run_here(*command, cwd=tmp_path)
     assert done.returncode == 0 and "going on after 3 of 6 documents" in done.stderr
     assert not partial.exists()
 
@@ -190,11 +191,10 @@ def test_a_file_that_cannot_grow_while_embeddings_are_written_is_a_sentence(tmp_
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
     )
     command = ["repro.encode", "--collection", "tiny", "--system", "all-minilm-l6-v2"]
-    limited = {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}", "COVERAGE_PROCESS_CONFIG": None}  # its file neither
-    sentence = refused(*command, cwd=tmp_path, **limited)
+    sentence = refused(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
     assert "a file would be larger than is allowed here" in sentence
     assert not (tmp_path / "work/encoded/tiny/all-minilm-l6-v2").exists()
-    succeed(*command, cwd=tmp_path)
+    succeed(*command, cwd=tmp_path, by=run_here)
     succeed("repro.index", *command[1:], cwd=tmp_path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import REPOSITORY, refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
 from safetensors.torch import load_file, save_file
 
 from repro.base.locks import locked
@@ -63,7 +63,7 @@ if "COUNT_TO" in os.environ:
 def folder(tmp_path_factory):
     """A working folder with the sample's distillation data."""
     folder = tmp_path_factory.mktemp("distillation")
-    succeed(*SAMPLE, "--limit", "60", "--output", "data", cwd=folder)
+    succeed(*SAMPLE, "--limit", "24", "--output", "data", cwd=folder, by=run_here)
     return folder
 
 
@@ -119,29 +119,29 @@ def test_rows_have_the_published_columns(folder):
         *(f"negative_{i}" for i in range(1, 9)),
         "label",
     ]
-    assert len(rows) == 60 and all(len(label) == 8 for label in rows.label)
+    assert len(rows) == 24 and all(len(label) == 8 for label in rows.label)
     assert all(len(set(row)) == 9 for row in passages(rows).itertuples(index=False))
     assert np.mean(np.stack(rows.label)) > 0.2  # the teacher prefers positives
     manifest = json.loads((folder / "data.manifest.json").read_text())
-    assert manifest["teacher"] == "dense:all-minilm-l6-v2" and manifest["counts"]["rows"] == 60
+    assert manifest["teacher"] == "dense:all-minilm-l6-v2" and manifest["counts"]["rows"] == 24
     assert manifest["weights"] == resolve(find_system("all-minilm-l6-v2")).record()
 
 
 def test_interrupted_work_goes_on_after_its_last_part(folder, tmp_path):
-    """A machine that dies in the second part of twenty rows; the rows end up the same as without."""
+    """A machine that dies in the second part of eight rows; the rows end up the same as without."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os, repro.training.teachers as t\nload, calls = t.load, []\n"
         "def dying(*a):\n    score = load(*a)\n"
         "    return lambda pairs: calls.append(1) or (os._exit(9) if len(calls) == 2 else score(pairs))\n"
         "t.load = dying\n"
     )
-    command = [*SAMPLE, "--limit", "60", "--shard-size", "20", "--output", "again"]
+    command = [*SAMPLE, "--limit", "24", "--shard-size", "8", "--output", "again"]
     died = run(*command, cwd=folder, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
     assert died.returncode == 9 and not (folder / "again").exists()
     (first,) = folder.glob("again.partial-*/part-00000.parquet")
     written = first.stat().st_mtime_ns
-    done = run(*command, cwd=folder)
-    assert done.returncode == 0 and "going on after 20 of 60 rows" in done.stderr, done.stderr
+    done = run_here(*command, cwd=folder)
+    assert done.returncode == 0 and "going on after 8 of 24 rows" in done.stderr, done.stderr
     assert (folder / "again/part-00000.parquet").stat().st_mtime_ns == written
     again, whole = pd.read_parquet(folder / "again"), pd.read_parquet(folder / "data")
     assert len(list((folder / "again").iterdir())) == 3
@@ -153,7 +153,7 @@ def test_a_cross_encoder_teaches_with_its_logits(tmp_path):
     """One of random weights and few positions: margins are differences of what transformers computes."""
     model, tokenizer = judge(tmp_path / "judge", resolve(find_system("splade-tiny")).path)
     command = ["--split", "train", "--teacher", "judge", "--limit", "10", "--output", "judged"]
-    succeed("repro.distill", *command, cwd=tmp_path)
+    succeed("repro.distill", *command, cwd=tmp_path, by=run_here)
     rows = pd.read_parquet(tmp_path / "judged")
     for row in rows.head(3).itertuples():
         texts = [row.positive, *(getattr(row, f"negative_{i}") for i in range(1, 9))]
@@ -169,22 +169,24 @@ def test_teachers_that_cannot_teach_are_refused(tiny):
     tokenizer_of = resolve(find_system("splade-tiny")).path
     command = [*TINY[:-1], "broken", "--output", "unjudged"]
     judge(tiny / "broken", tokenizer_of, poison=float("nan"))
-    assert "weights of" in (error := refused(*command, cwd=tiny)) and "not all finite" in error
+    assert "weights of" in (error := refused(*command, cwd=tiny, by=run_here)) and "not all finite" in error
     weights = load_file(tiny / "broken/model.safetensors")
     save_file(
         {name: weight for name, weight in weights.items() if "classifier" not in name},
         tiny / "broken/model.safetensors",
         metadata={"format": "pt"},
     )
-    assert "broken is no cross-encoder: it lacks classifier" in refused(*command, cwd=tiny)
+    assert "broken is no cross-encoder: it lacks classifier" in refused(*command, cwd=tiny, by=run_here)
     config = json.loads((tiny / "broken/config.json").read_text())
     config["auto_map"] = {"AutoModelForSequenceClassification": "own.Judge"}
     (tiny / "broken/config.json").write_text(json.dumps(config))
     (tiny / "broken/own.py").write_text(f"open({str(tiny / 'ran')!r}, 'w')\n")
-    assert "asks for Python code of the model's own" in refused(*command, cwd=tiny)
+    assert "asks for Python code of the model's own" in refused(*command, cwd=tiny, by=run_here)
     assert not (tiny / "ran").exists() and not (tiny / "unjudged").exists()
     for name in ("nowhere", "./nowhere", "dense:nowhere", "a/b c"):
-        assert f"--teacher {name}: there is no such folder" in refused(*TINY[:-1], name, cwd=tiny)
+        assert f"--teacher {name}: there is no such folder" in refused(
+            *TINY[:-1], name, cwd=tiny, by=run_here
+        )
 
 
 def test_the_teachers_revision_is_in_the_manifest(tiny):

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
 from stages import STAGES, differences, make_all
 
 KILLS = int(os.environ.get("REPRO_KILLS", "1"))
@@ -81,7 +81,7 @@ def test_killed_at_random_moments(whole, hook, tmp_path, name):
                 process.wait(float(moment.split()[0]))
             process.kill()
         process.communicate()
-        succeed(*stage.command, *options, cwd=folder, HF_HUB_OFFLINE="1")
+        stage.finish(folder, *options)
         assert differences(stage, folder, whole) == [], f"killed at {moment}"
         files = [path.name for part in ("work", "runs") for path in (folder / part).rglob("*")]
         assert not [name for name in files if any(part in name for part in LEFT)], f"killed at {moment}"
@@ -101,7 +101,7 @@ def test_killed_before_it_is_put_in_place_and_resumed_with_shards_of_another_siz
     (partial / "part-00003.jsonl.gz").write_bytes(
         (partial / "part-00000.jsonl.gz").read_bytes()
     )  # not listed
-    succeed(*command, "--shard-size", "5", cwd=tmp_path)
+    succeed(*command, "--shard-size", "5", cwd=tmp_path, by=run_here)
     encoded = tmp_path / "work/encoded/tiny/splade-tiny"
     assert sorted(path.name for path in encoded.iterdir()) == [f"part-0000{i}.jsonl.gz" for i in range(3)]
     succeed("repro.index", "--collection", "tiny", "--system", "splade-tiny", cwd=tmp_path)

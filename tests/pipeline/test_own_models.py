@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run_here, succeed, write_beir
 from safetensors.torch import load_file, save_file
 
 from repro.base.errors import InputError
@@ -45,7 +45,8 @@ def change_json(path: Path, **values: object) -> None:
 
 def rows(folder: Path, systems: str, **environment: str) -> list[dict]:
     """Make the table of ./tiny in ``folder`` and return its rows."""
-    succeed("repro.table", "--collection", "tiny", "--systems", systems, cwd=folder, **environment)
+    command = ("repro.table", "--collection", "tiny", "--systems", systems)
+    succeed(*command, cwd=folder, by=run_here, **environment)
     return json.loads((folder / "tables" / "tiny-test.json").read_text())["rows"]
 
 
@@ -298,6 +299,6 @@ def test_what_a_folder_lacks_is_the_commands_one_sentence(tmp_path):
     write_beir(tmp_path / "tiny")
     folder = copy_of("all-minilm-l6-v2", tmp_path / "model")
     modules_of(folder, "sentence_transformers.models.Unheard")
-    done = run("repro.encode", "--collection", "tiny", "--system", f"dense:{folder}", cwd=tmp_path)
+    done = run_here("repro.encode", "--collection", "tiny", "--system", f"dense:{folder}", cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"error: {folder} does not load as a dense encoder (")

@@ -1,7 +1,7 @@
 """What repro.train refuses before any work, in one sentence."""
 
 import pytest
-from conftest import refused
+from conftest import refused, run_here
 
 TRAIN = ["repro.train", "--recipe"]
 
@@ -24,8 +24,9 @@ TRAIN = ["repro.train", "--recipe"]
 )
 def test_recipes_are_checked(arguments, expected, tmp_path):
     (tmp_path / "half.yaml").write_text("base: splade-tiny\n")
-    assert expected in refused(*TRAIN, *arguments, cwd=tmp_path)
+    assert expected in refused(*TRAIN, *arguments, cwd=tmp_path, by=run_here)
 
 
 def test_minutes_are_checked(tmp_path):
-    assert "--minutes 0" in refused("repro.train", "--mlm", "sample", "--minutes", "0", cwd=tmp_path)
+    error = refused("repro.train", "--mlm", "sample", "--minutes", "0", cwd=tmp_path, by=run_here)
+    assert "--minutes 0" in error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
-from conftest import REPOSITORY, refused, run, succeed, write_beir
+from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
 from stages import copied
 
 from repro import table
@@ -26,10 +26,8 @@ def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("measured")
     write_beir(folder / "tiny")
     (folder / "README.md").write_text("a\n<!-- table tiny-test -->\n<!-- /table tiny-test -->\nb\n")
-    printed = succeed(
-        "repro.table", "--collection", "tiny", "--systems", SYSTEMS, cwd=folder, HF_HUB_OFFLINE="1"
-    )
-    return folder, printed
+    command = ["repro", "table", "--collection", "tiny", "--systems", SYSTEMS]  # as `splade-repro table`
+    return folder, succeed(*command, cwd=folder, HF_HUB_OFFLINE="1")
 
 
 def test_table_shows_measured_rows_and_the_reason_for_the_others(measured):
@@ -70,7 +68,7 @@ def test_models_trained_on_the_collection_have_rows_but_not_in_readme(measured, 
             "inputs": {"stage": "train", "recipe": {"data": {"collection": collection, "split": "train"}}}
         }
         (folder / f"work/trained/{name}.manifest.json").write_text(json.dumps(manifest))
-    printed = succeed("repro.table", "--collection", "tiny", cwd=folder, HF_HUB_OFFLINE="1")
+    printed = succeed("repro.table", "--collection", "tiny", cwd=folder, by=run_here, HF_HUB_OFFLINE="1")
     mine = next(line for line in printed.splitlines() if line.startswith("| splade-mine "))
     assert "1.0000" in mine and "splade-other" not in printed
     assert "| splade-small " in (folder / "README.md").read_text()
@@ -257,7 +255,7 @@ def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
     assert len(list(partial.glob("part-*.jsonl.gz"))) == 2
     assert not (tmp_path / "work/encoded/tiny/splade-tiny").exists()
     first = (partial / "part-00000.jsonl.gz").stat().st_mtime_ns
-    done = run(*command, cwd=tmp_path)
+    done = run_here(*command, cwd=tmp_path)
     assert done.returncode == 0 and "going on after 4 of 6 documents" in done.stderr
     folder = tmp_path / "work/encoded/tiny/splade-tiny"
     assert [p.name for p in sorted(folder.iterdir())] == [f"part-0000{i}.jsonl.gz" for i in range(3)]

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import torch
-from conftest import REPOSITORY, refused, run, succeed
+from conftest import REPOSITORY, refused, run_here, succeed
 from safetensors.torch import load_file
 
 from repro.base.locks import locked
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     """A working folder with the sample's distillation data and a base without dropout."""
     folder = tmp_path_factory.mktemp("training")
     teacher = ["--split", "train", "--teacher", "dense:all-minilm-l6-v2", "--limit", "80"]
-    succeed("repro.distill", *teacher, "--output", "data", cwd=folder)
+    succeed("repro.distill", *teacher, "--output", "data", cwd=folder, by=run_here)
     shutil.copytree(resolve(find_system("splade-tiny")).path, folder / "still")
     config = json.loads((folder / "still/config.json").read_text())
     config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -37,14 +37,14 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(folder):
     """The folder of a model after an undisturbed training, with dropout and held-out rows."""
-    succeed("repro.train", *options("whole"), cwd=folder)
+    succeed("repro.train", *options("whole"), cwd=folder, by=run_here)
     return folder / "whole"
 
 
 @pytest.fixture(scope="module")
 def one(folder):
     """The folder of a model after a training without dropout that logs every step."""
-    succeed("repro.train", *options("one", *STILL), "--log-every", "1", cwd=folder)
+    succeed("repro.train", *options("one", *STILL), "--log-every", "1", cwd=folder, by=run_here)
     return folder / "one"
 
 
@@ -102,7 +102,8 @@ def test_two_processes_follow_the_curve_of_one(folder, one):
 
 
 def test_stock_modules_follow_the_same_curve(folder, one):
-    succeed("repro.train", *options("stock", *STILL), "--log-every", "1", "--stock", cwd=folder)
+    stock = [*options("stock", *STILL), "--log-every", "1", "--stock"]
+    succeed("repro.train", *stock, cwd=folder, by=run_here)
     assert json.loads((folder / "stock.manifest.json").read_text())["inputs"]["stock"] is True
     assert len(losses(folder / "stock")) == len(losses(one))
     for a, b in zip(losses(one), losses(folder / "stock")):
@@ -120,15 +121,15 @@ def test_a_masked_language_model_learns_and_is_a_base(folder):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (folder / "masked").exists() and not (folder / "masked.manifest.json").exists()
-    succeed(*command, "0.3", cwd=folder)
+    succeed(*command, "0.3", cwd=folder, by=run_here)
     assert not list(folder.glob("masked.partial-*"))
     manifest = json.loads((folder / "masked.manifest.json").read_text())
     assert manifest["steps"] > 3 and manifest["loss"] < manifest["first_loss"] - 0.1
-    error = refused(*command, "0.5", cwd=folder)
+    error = refused(*command, "0.5", cwd=folder, by=run_here)
     assert "masked was made by repro.train --mlm with other settings (minutes)" in error
     assert json.loads((folder / "masked.manifest.json").read_text()) == manifest
     changes = options("from-masked", "base=masked", "held_out=0", "epochs=0.5")
-    succeed("repro.train", *changes, cwd=folder)
+    succeed("repro.train", *changes, cwd=folder, by=run_here)
     assert weights(folder / "from-masked")
     made = json.loads((folder / "from-masked.manifest.json").read_text())
     assert made["weights"]["source"] == "local folder masked"
@@ -138,7 +139,7 @@ def test_sparsity_is_measured_over_weights(folder):
     changes = [*SHORT, "epochs=2", "data={parquet: data}"]
     command = ["repro.bench", "sparsity", "--collection", "sample", "--weights", "0.001,20", "--threads", "2"]
     recipe = ["--recipe", "sample", *changes]
-    printed = succeed(*command, *recipe, "--json", "sparsity.json", cwd=folder)
+    printed = succeed(*command, *recipe, "--json", "sparsity.json", cwd=folder, by=run_here)
     start, little, much = json.loads((folder / "sparsity.json").read_text())["models"]
     assert start["weight"] is None and [little["weight"], much["weight"]] == [0.001, 20.0]
     assert much["document_terms"] < 0.9 * little["document_terms"]
@@ -148,7 +149,7 @@ def test_sparsity_is_measured_over_weights(folder):
     assert f"{much['measured']['RR@10, test']:.4f}" in printed and "xychart-beta" in printed
     model = folder / "work/trained/sample-sparsity-0.001/model.safetensors"
     before = model.read_bytes()
-    other = run(*command, *recipe, "epochs=3", cwd=folder)
+    other = run_here(*command, *recipe, "epochs=3", cwd=folder)
     assert other.returncode == 2 and "with other settings (recipe.epochs)" in other.stderr
     assert model.read_bytes() == before
 
@@ -181,7 +182,7 @@ def test_of_two_trainings_at_once_the_second_waits_and_finds_the_model(folder):
 
 def test_no_wait_refuses_a_model_that_another_process_trains(folder):
     with locked(folder / "held.lock"):
-        error = refused("repro.train", *options("held"), "--no-wait", cwd=folder)
+        error = refused("repro.train", *options("held"), "--no-wait", cwd=folder, by=run_here)
     assert "held is in use by process" in error
 
 
@@ -211,8 +212,8 @@ def test_the_model_loads_everywhere(folder, whole):
     assert torch.allclose(found, expected, atol=1e-5)
     script = f"""if True:
         import json
-        from repro.lucene.java import prepare_jvm
-        prepare_jvm()
+        from repro.lucene.pyserini import prepare_pyserini
+        prepare_pyserini()
         from pyserini.encode import SpladeQueryEncoder
         print(json.dumps(SpladeQueryEncoder({str(path)!r}, device="cpu").encode({text!r})))
     """
@@ -226,39 +227,41 @@ def test_the_model_loads_everywhere(folder, whole):
     assert all(theirs[term] == pytest.approx(w * 51.2, abs=0.51) for term, w in terms.items())
     card = (path / "README.md").read_text()
     assert "RR@10" in card and "learning_rate" in card and "library_name: sentence-transformers" in card
-    table = succeed("repro.table", "--systems", "splade:splade-whole", cwd=folder)
+    table = succeed("repro.table", "--systems", "splade:splade-whole", cwd=folder, by=run_here)
     assert "| splade-whole-" in table  # and six digits of the weights' checksum
 
 
 def test_models_that_lack_weights_are_refused(folder):
     """A library would make them up: a dense model has no masked-language-model head."""
-    assert "all-minilm-l6-v2" in refused("repro.train", *options("none", "base=all-minilm-l6-v2"), cwd=folder)
+    error = refused("repro.train", *options("none", "base=all-minilm-l6-v2"), cwd=folder, by=run_here)
+    assert "all-minilm-l6-v2" in error
     shutil.copytree(resolve(find_system("all-minilm-l6-v2")).path, folder / "headless")
-    error = refused("repro.train", *options("none", "base=headless"), cwd=folder)
+    error = refused("repro.train", *options("none", "base=headless"), cwd=folder, by=run_here)
     assert "lacks weights" in error and "headless" in error
 
 
 def test_more_tokens_than_the_base_has_positions_are_refused(folder):
-    error = refused("repro.train", *options("none", "max_length=513"), cwd=folder)
+    error = refused("repro.train", *options("none", "max_length=513"), cwd=folder, by=run_here)
     assert "max_length: expected at most 512" in error
 
 
 def test_a_folder_that_was_not_made_here_is_not_replaced(folder):
     (folder / "mine").mkdir()
     (folder / "mine/thesis.txt").write_text("irreplaceable")
-    assert "--output mine: it exists" in refused("repro.train", *options("mine"), cwd=folder)
+    error = refused("repro.train", *options("mine"), cwd=folder, by=run_here)
+    assert "--output mine: it exists" in error
     assert (folder / "mine/thesis.txt").read_text() == "irreplaceable"
 
 
 def test_a_finished_model_is_not_replaced_by_one_of_other_settings(folder, one):
     before = (one / "model.safetensors").read_bytes()
-    error = refused("repro.train", *options("one", *STILL, "seed=7", "epochs=2"), cwd=folder)
+    error = refused("repro.train", *options("one", *STILL, "seed=7", "epochs=2"), cwd=folder, by=run_here)
     assert "one was made by repro.train with other settings (recipe.epochs, recipe.seed)" in error
     assert (one / "model.safetensors").read_bytes() == before
 
 
 def test_a_model_is_no_base_for_itself(folder, one):
-    error = refused("repro.train", *options("one", "base=one"), "--force", cwd=folder)
+    error = refused("repro.train", *options("one", "base=one"), "--force", cwd=folder, by=run_here)
     assert "base: one is where the model goes" in error and (one / "model.safetensors").is_file()
 
 
@@ -268,5 +271,5 @@ def test_checkpoints_that_a_process_was_killed_over_are_removed(folder, one):
     (left / "checkpoint-5").mkdir(parents=True)
     inputs = json.loads((folder / "one.manifest.json").read_text())["inputs"]
     (left / "inputs.json").write_text(json.dumps(inputs))
-    succeed("repro.train", *options("one", *STILL), cwd=folder)
+    succeed("repro.train", *options("one", *STILL), cwd=folder, by=run_here)
     assert not left.exists() and (one / "model.safetensors").is_file()

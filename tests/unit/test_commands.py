@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, refused, run, succeed
@@ -22,6 +23,20 @@ def test_every_stage_has_help(stage):
 def test_package_lists_its_stages():
     text = succeed("repro")
     assert all(f"python -m repro.{stage}" in text for stage in STAGES)
+
+
+def test_the_console_script_runs_the_same_commands(tmp_path):
+    """The one installed beside this Python; pipeline/test_table.py measures a table with its ``main``."""
+    script = Path(sys.executable).with_name("splade-repro")
+    for arguments, code, printed in (
+        (["split", "--help"], 0, "usage: python -m repro.split"),
+        ([], 0, "python -m repro.table"),
+        (["tabel"], 2, "error: there is no command tabel: expected one of table, encode"),
+        (["evaluate", "gone.trec"], 2, "error: gone.trec: there is no such run file"),
+    ):
+        done = subprocess.run([script, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == code, done.stderr
+        assert printed in done.stdout + done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("stage", STAGES)
