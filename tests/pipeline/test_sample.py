@@ -1,13 +1,14 @@
 """The embedded sample: well-formed, and to a ranker like genuine MS MARCO passages."""
 
+import itertools
 import json
 import re
 from collections import Counter
 
 import pytest
+import sample_statistics
 from conftest import REPOSITORY, real_collection
 
-import sample_statistics
 from repro.collections.opening import SAMPLE, open_collection
 from repro.collections.scan import scan_corpus, warn_of_unknown
 
@@ -82,7 +83,7 @@ def test_queries_are_in_the_manner_of_a_search_box():
 def test_ids_tell_nothing(records):
     """A passage that answers does not stand beside its distractors, where ties would find it."""
     subjects = [record["metadata"]["subject"] for record in records]
-    beside = sum(one == other for one, other in zip(subjects, subjects[1:]))
+    beside = sum(one == other for one, other in itertools.pairwise(subjects))
     assert beside <= 0.06 * len(subjects)
     assert [record["_id"] for record in records] == [f"p{n:04d}" for n in range(1, len(records) + 1)]
 
@@ -137,7 +138,9 @@ def test_the_page_shows_the_statistics(statistics, terms):
 
 
 def test_readme_shows_some_of_it():
-    readme, page = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sample.md"))
+    readme, page = (
+        (REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/sample.md")
+    )
     some = readme.split(f"<!-- {sample_statistics.BLOCK}, some -->")[1].split("<!-- /")[0].strip()
     lines = page.split(f"<!-- {sample_statistics.BLOCK} -->")[1].split("<!-- /")[0].strip().splitlines()[2:]
     assert [cells(line) for line in some.splitlines()[2:]] == [
