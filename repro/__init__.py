@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from repro.splade.acceleration import accelerate, restore
     from repro.splade.encoder import SpladeEncoder
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["Index", "InputError", "Searcher", "SpladeEncoder", "accelerate", "evaluate_run", "restore"]
 
