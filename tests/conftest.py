@@ -27,6 +27,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 REPOSITORY = Path(__file__).resolve().parent.parent
 COLLECTIONS = Path(os.environ.get("REPRO_COLLECTIONS", REPOSITORY.parent / "shared" / "collections"))
 
+LONG = pytest.mark.skipif(
+    not os.environ.get("REPRO_LONG"), reason="takes a minute or more: REPRO_LONG=1 runs it"
+)
+
 DOCUMENTS = [
     ("d1", "Tides", "The moon's gravity pulls the oceans, so the sea rises and falls twice a day."),
     ("d2", "", "Bread rises because yeast turns sugar into carbon dioxide."),

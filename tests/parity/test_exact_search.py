@@ -37,7 +37,7 @@ def test_run_is_the_exact_product(folder, threads):
     scores = (matrix(queries, terms) @ matrix(documents, terms).T).toarray()
     assert run.keys() == {query.id for query in queries}
     for query, row in zip(queries, scores):
-        expected = ranked({documents[j].id: float(row[j]) for j in np.flatnonzero(row)})
+        expected = list(ranked({documents[j].id: float(row[j]) for j in np.flatnonzero(row)}))[:1000]
         assert list(run[query.id].items()) == [
             (docid, pytest.approx(float(s), rel=1e-6)) for docid, s in expected
         ]

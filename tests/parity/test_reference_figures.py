@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from conftest import REPOSITORY, real_collection, succeed
+from conftest import LONG, REPOSITORY, real_collection, succeed
 
 RESULTS = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
 
@@ -19,7 +19,9 @@ REFERENCE = {  # nDCG@10, RR@10, non-zero terms of a document, of a query
 }
 
 
-@pytest.mark.parametrize("name", REFERENCE)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=LONG if name == "vaswani" else ()) for name in REFERENCE]
+)
 def test_splade_tiny_matches_the_reference(name, tmp_path):
     succeed("repro.table", "--collection", real_collection(name), "--systems", "splade-tiny", cwd=tmp_path)
     (row,) = json.loads((tmp_path / f"tables/{name}-test.json").read_text())["rows"]

@@ -1,6 +1,6 @@
 """A part of the sample against stored figures of the peers: float32 vectors, BM25 and impact runs.
 
-``reference/make.py`` made them with Sentence Transformers, Anserini and Pyserini 1.6 alone; nothing skips here.
+``reference/make.py`` made them with Sentence Transformers, Anserini and Pyserini 1.6 alone. Nothing skips.
 """
 
 import gzip
@@ -82,7 +82,7 @@ def test_runs_are_pyserinis(reference, folder, system, stored):
             assert [d for d, _ in found] == [d for d, _ in theirs]
             continue
         scores = dict(theirs)
-        assert [d for d, _ in found][0] == theirs[0][0] or scores[found[0][0]] >= theirs[0][1] - slack
+        assert scores[found[0][0]] >= theirs[0][1] - slack
         known = [scores[d] for d, _ in found if d in scores]
         assert len(known) >= len(theirs) - 1
         assert all(one >= other - slack for one, other in itertools.pairwise(known))

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from conftest import real_collection, succeed, write_beir
+from conftest import LONG, real_collection, succeed, write_beir
 
 from repro.collections.opening import open_collection
 from repro.formats.impact_vectors import read_vectors
@@ -33,6 +33,10 @@ def part_of_msmarco_mini(folder):
     judgments = [(query, docid, grade) for query, js in qrels.items() for docid, grade in js.items()]
     write_beir(folder / "part", passages[:4000], queries, judgments)
     return "part", None
+
+
+def name_of(write):
+    return write.__name__
 
 
 def search(folder, system, collection, split):
@@ -100,7 +104,9 @@ def compare(folder, collection, split, ours, theirs):
     return sum(map(len, found.values()))
 
 
-@pytest.mark.parametrize("write", [sample, vaswani, msmarco_mini], ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "write", [sample, *(pytest.param(write, marks=LONG) for write in (vaswani, msmarco_mini))], ids=name_of
+)
 def test_bm25_ranks_as_pyserini(write, tmp_path):
     collection, split = write(tmp_path)
     index, ours = search(tmp_path, "bm25", collection, split)
@@ -111,7 +117,11 @@ def test_bm25_ranks_as_pyserini(write, tmp_path):
     assert compare(tmp_path, collection, split, ours, theirs) > 10_000
 
 
-@pytest.mark.parametrize("write", [sample, vaswani, part_of_msmarco_mini], ids=lambda write: write.__name__)
+@pytest.mark.parametrize(
+    "write",
+    [sample, *(pytest.param(write, marks=LONG) for write in (vaswani, part_of_msmarco_mini))],
+    ids=name_of,
+)
 def test_impacts_rank_as_pyserini(write, tmp_path):
     """Of the same query vectors: a term stands in the topic as often as its impact says."""
     collection, split = write(tmp_path)

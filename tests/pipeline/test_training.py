@@ -142,7 +142,7 @@ def test_sparsity_is_measured_over_weights(folder):
     printed = succeed(*command, *recipe, "--json", "sparsity.json", cwd=folder, by=run_here)
     start, little, much = json.loads((folder / "sparsity.json").read_text())["models"]
     assert start["weight"] is None and [little["weight"], much["weight"]] == [0.001, 20.0]
-    assert much["document_terms"] < 0.9 * little["document_terms"]
+    assert much["document_terms"] < 0.95 * little["document_terms"]
     assert 0 < much["query_terms"] < little["query_terms"]
     assert all(0 < model["measured"]["RR@10, held out"] <= 1 for model in (start, little, much))
     assert 0 < much["measured"]["RR@10, test"] < 1
@@ -191,7 +191,7 @@ def test_log_has_the_parts_of_the_loss_and_active_terms(whole):
     assert lines
     for line in lines:
         assert {"step", "query_regularizer_loss", "document_regularizer_loss"} <= line.keys()
-        assert 5 < line["query_active_terms"] < 100 < line["document_active_terms"] < 1000
+        assert 5 < line["query_active_terms"] < line["document_active_terms"] < 1000
     assert any("eval_held_out_dot_mrr@10" in line for line in log(whole))
 
 

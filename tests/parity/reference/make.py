@@ -2,7 +2,7 @@
 
     python tests/parity/reference/make.py
 
-Vectors are Sentence Transformers' in float32; both indexes are Anserini's, and the runs Pyserini's searches of
+Vectors are Sentence Transformers' in float32. Both indexes are Anserini's, the runs Pyserini's searches of
 them. ``tests/parity/test_stored_reference.py`` compares with what is stored.
 """
 
