@@ -76,9 +76,7 @@ class BeirFolder:
 
     def state(self) -> State:
         """Return the size and time of the corpus file."""
-        path = self._find("corpus.jsonl")
-        status = path.stat()
-        return {"file": str(path.resolve()), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+        return file_state(self._find("corpus.jsonl"))
 
     def official_measures(self) -> list[str]:
         """Return nothing, unless the split names a Deep Learning track: ``dl19``, ``trec-dl-2020``."""
@@ -114,6 +112,19 @@ class BeirFolder:
             if not isinstance(identifier, str):
                 raise InputError(f'{where}: no "_id"; every record needs one, a string')
             yield where, check_id(identifier, where), record
+
+
+def file_state(path: Path) -> State:
+    """Return what tells whether a file is still the same: where it lies, its size and time."""
+    status = path.stat()
+    return {"file": str(path.resolve()), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def write_qrels(path: Path, qrels: Qrels) -> None:
+    """Write a split's file: a header, then query id, document id and grade, tab-separated."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
+    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
 
 
 def _judgments(path: Path) -> Iterator[Judgment]:

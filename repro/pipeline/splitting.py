@@ -8,6 +8,7 @@ from repro.artifacts.store import Artifact
 from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.options import SplitOptions
+from repro.collections.beir import write_qrels
 from repro.collections.model import Qrels
 
 FORMAT = 1
@@ -35,20 +36,14 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
     with artifact.making():
         if not artifact.is_current():
             folder = artifact.begin()
-            (folder / "qrels").mkdir()
             for path in files:
                 (folder / path.name).symlink_to(path.resolve())
             for name, judgments in parts.items():
-                _write(folder / "qrels" / f"{name}.tsv", judgments)
+                write_qrels(folder / "qrels" / f"{name}.tsv", judgments)
             artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
     train, test = parts["train"], parts["test"]
     note(f"{artifact.path}: {len(train):,} training queries, {len(test):,} test queries")
     return artifact
-
-
-def _write(path: Path, qrels: Qrels) -> None:
-    lines = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
-    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
 
 
 def by_passage(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:

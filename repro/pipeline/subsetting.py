@@ -1,7 +1,7 @@
 """A collection cut down to given documents and queries, written as a folder in BEIR's layout."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from repro.base.files import file_name
 from repro.base.progress import note, track
 from repro.base.records import numbered_lines
 from repro.cli.options import CollectionOptions, SubsetOptions
-from repro.collections.model import Document, Qrels, Query, check_id, clean
+from repro.collections.beir import file_state, write_qrels
+from repro.collections.model import Document, Qrels, Query, Source, State, check_id, clean
 from repro.collections.opening import DEFAULT_SPLIT, open_collection
 from repro.collections.subsets import (
     Part,
@@ -27,6 +28,32 @@ SHOWN = 5
 """Missing ids that a message names."""
 
 
+class TsvTexts:
+    """Documents in a file of lines of id, tab, text, as MS MARCO's ``collection.tsv``.
+
+    InputError if there is no such file, or for a line that is none of these.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise InputError(
+                f"--texts {path}: there is no such file; expected lines of document id, tab, text"
+            )
+
+    def state(self) -> State:
+        """Return the file's state."""
+        return file_state(self.path)
+
+    def documents(self) -> Iterator[Document]:
+        """Stream the documents."""
+        for number, line in numbered_lines(self.path):
+            identifier, tab, text = line.partition("\t")
+            if not tab:
+                raise InputError(f"{self.path}, line {number}: expected document id, tab, text")
+            yield Document(check_id(identifier, f"{self.path}, line {number}"), clean(text))
+
+
 def make_subset(where: CollectionOptions, options: SubsetOptions) -> Path:
     """Write the folder that the options ask for below --work, and return it.
 
@@ -34,26 +61,31 @@ def make_subset(where: CollectionOptions, options: SubsetOptions) -> Path:
     documents are not what a recipe expects.
     """
     subset = _shipped(options.recipe, options) if options.recipe else _asked_for(where, options)
+    opened = open_collection(subset.collection, subset.split)
+    source = TsvTexts(options.texts) if options.texts else opened.source
+    splits = {name: _cut(part, subset.documents) for name, part in subset.parts.items()}
+    checksums = {
+        name: {"queries": texts_checksum(queries), "qrels": qrels_checksum(qrels)}
+        for name, (queries, qrels) in splits.items()
+    }
     inputs: dict[str, Any] = {
         "stage": "subset",
         "format": FORMAT,
         "collection": [subset.collection, subset.split],
-        "texts": _state(options.texts)
-        if options.texts
-        else open_collection(subset.collection, subset.split).source.state(),
+        "texts": source.state(),
         "documents": texts_checksum((identifier, "") for identifier in subset.documents),
-        "splits": {
-            name: [part.collection, part.split, part.queries and sorted(part.queries)]
-            for name, part in subset.parts.items()
-        },
+        "splits": checksums,
     }
-    artifact = Artifact(options.work / "subset" / file_name(subset.name), inputs)
+    artifact = Artifact(options.work / "subset" / file_name(subset.name), inputs, facts=("sha256",))
     with artifact.making():
-        if not artifact.is_current():
+        manifest = artifact.manifest() if artifact.is_current() else None
+        if manifest is None:
+            documents = list(_documents(subset, source, str(options.texts or subset.collection)))
             folder = artifact.begin()
-            artifact.finish(folder, **_write(subset, options.texts, folder))
-        manifest = artifact.manifest() or {}
-    _compare(artifact.path, subset, manifest["sha256"])
+            _write(folder, documents, splits)
+            counts = {"documents": len(documents), **{name: len(of) for name, (of, _) in splits.items()}}
+            manifest = artifact.finish(folder, counts=counts, sha256=texts_checksum(documents))
+    _compare(artifact.path, subset, manifest["sha256"], checksums)
     return artifact.path
 
 
@@ -73,57 +105,26 @@ def _asked_for(where: CollectionOptions, options: SubsetOptions) -> Subset:
     return Subset(name, where.collection, where.split, read_ids(options.documents), parts)
 
 
-def _write(subset: Subset, texts: Path | None, folder: Path) -> dict[str, Any]:
-    """Write the folder; return the manifest's counts and checksums."""
-    documents = list(_documents(subset, texts))
-    if missing := sorted(subset.documents - {document.id for document in documents}):
-        named = ", ".join(missing[:SHOWN])
-        raise InputError(
-            f"{texts or subset.collection} lacks {len(missing):,} of {len(subset.documents):,} documents "
-            f"({named}{' ...' if len(missing) > SHOWN else ''}); are the ids those of this collection?"
-        )
-    _write_records(folder / "corpus.jsonl", ({"_id": d.id, "title": "", "text": d.text} for d in documents))
-    found = {name: _cut(part, subset.documents) for name, part in subset.parts.items()}
-    queries = {query.id: query.text for kept, _ in found.values() for query in kept}
-    _write_records(folder / "queries.jsonl", ({"_id": q, "text": text} for q, text in queries.items()))
-    for name, (_, qrels) in found.items():
-        _write_qrels(folder / "qrels" / f"{name}.tsv", qrels)
-    return {
-        "counts": {
-            "documents": len(documents),
-            "queries": {name: len(kept) for name, (kept, _) in found.items()},
-        },
-        "sha256": {
-            "documents": texts_checksum(documents),
-            **{
-                name: {"queries": texts_checksum(kept), "qrels": qrels_checksum(qrels)}
-                for name, (kept, qrels) in found.items()
-            },
-        },
-    }
-
-
-def _documents(subset: Subset, texts: Path | None) -> Iterator[Document]:
-    """Yield the subset's documents, in the collection's order."""
-    every = _tsv(texts) if texts else open_collection(subset.collection, subset.split).documents()
-    for document in track(every, None, f"reading {texts or subset.collection}", "documents"):
+def _documents(subset: Subset, source: Source | TsvTexts, name: str) -> Iterator[Document]:
+    """Yield the subset's documents, in the source's order; InputError if one is missing."""
+    missing = set(subset.documents)
+    for document in track(source.documents(), None, f"reading {name}", "documents"):
         if document.id in subset.documents:
+            missing.discard(document.id)
             yield document
+    if missing:
+        raise InputError(
+            f"{name} lacks {len(missing):,} of {len(subset.documents):,} documents ({_some(missing)}); are "
+            "the ids those of this collection?"
+        )
 
 
-def _state(texts: Path) -> dict[str, str | int]:
-    if not texts.is_file():
-        raise InputError(f"--texts {texts}: there is no such file; expected lines of document id, tab, text")
-    status = texts.stat()
-    return {"file": str(texts.resolve()), "bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _tsv(path: Path) -> Iterator[Document]:
-    for number, line in numbered_lines(path):
-        identifier, tab, text = line.partition("\t")
-        if not tab:
-            raise InputError(f"{path}, line {number}: expected document id, tab, text")
-        yield Document(check_id(identifier, f"{path}, line {number}"), clean(text))
+def _write(folder: Path, documents: list[Document], splits: Mapping[str, tuple[list[Query], Qrels]]) -> None:
+    _write_records(folder / "corpus.jsonl", ({"_id": d.id, "title": "", "text": d.text} for d in documents))
+    queries = {query.id: query.text for kept, _ in splits.values() for query in kept}
+    _write_records(folder / "queries.jsonl", ({"_id": q, "text": text} for q, text in queries.items()))
+    for name, (_, qrels) in splits.items():
+        write_qrels(folder / "qrels" / f"{name}.tsv", qrels)
 
 
 def _cut(part: Part, documents: frozenset[str]) -> tuple[list[Query], Qrels]:
@@ -134,11 +135,10 @@ def _cut(part: Part, documents: frozenset[str]) -> tuple[list[Query], Qrels]:
         left = {document: grade for document, grade in judged.items() if document in documents}
         if (query in part.queries) if part.queries is not None else max(left.values(), default=0) > 0:
             qrels[query] = left
-    if part.queries is not None and (missing := sorted(part.queries - qrels.keys())):
+    if part.queries is not None and (missing := part.queries - qrels.keys()):
         raise InputError(
             f"{part.collection} has no judgment of {len(missing):,} of {len(part.queries):,} queries "
-            f"({', '.join(missing[:SHOWN])}{' ...' if len(missing) > SHOWN else ''}); are the ids those of "
-            "this collection?"
+            f"({_some(missing)}); are the ids those of this collection?"
         )
     qrels = {query: judged for query, judged in qrels.items() if judged}
     if not qrels:
@@ -146,30 +146,28 @@ def _cut(part: Part, documents: frozenset[str]) -> tuple[list[Query], Qrels]:
     return [query for query in collection.queries() if query.id in qrels], qrels
 
 
+def _some(ids: Set[str]) -> str:
+    return ", ".join(sorted(ids)[:SHOWN]) + (" ..." if len(ids) > SHOWN else "")
+
+
 def _write_records(path: Path, records: Iterable[Mapping[str, str]]) -> None:
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(json.dumps(record) + "\n" for record in records)
 
 
-def _write_qrels(path: Path, qrels: Qrels) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
-    path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
-
-
-def _compare(path: Path, subset: Subset, found: dict[str, Any]) -> None:
+def _compare(path: Path, subset: Subset, documents: str, splits: Mapping[str, Mapping[str, str]]) -> None:
     """Tell which variant of the text came out; InputError if it is none of those that are expected."""
     for name, part in subset.parts.items():
         for kind, expected in (part.sha256 or {}).items():
-            if found[name][kind] != expected:
+            if splits[name][kind] != expected:
                 note(f"warning: {path}: the {kind} of {name} are not those that {subset.name} is known by")
     if subset.sha256 is None:
         return
-    variants = [variant for variant, expected in subset.sha256.items() if found["documents"] == expected]
+    variants = [variant for variant, expected in subset.sha256.items() if documents == expected]
     if not variants:
         raise InputError(
             f"{path}: its documents are not those that {subset.name} is known by (SHA-256 "
-            f"{found['documents'][:12]}..., expected {' or '.join(subset.sha256)} text); figures on it "
-            "cannot be compared with this project's"
+            f"{documents[:12]}..., expected {' or '.join(subset.sha256)} text); figures on it cannot be "
+            "compared with this project's"
         )
     note(f"{path}: the documents are as expected ({variants[0]} text)")

@@ -63,6 +63,28 @@ def test_an_ir_datasets_id_is_cut_to_documents_and_queries(register, tmp_path, c
     assert open_collection(capsys.readouterr().out.strip()).qrels() == {"11": {"2": 2}, "12": {"3": 1}}
 
 
+def test_it_is_made_anew_when_anything_of_it_has_changed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_beir(tmp_path / "all")
+    Path("ids.txt").write_text("d1\nd2\n")
+
+    def made():
+        assert subset.main(["--collection", "all", "--documents", "ids.txt"]) == 0
+        folder = Path(capsys.readouterr().out.strip())
+        return folder.stat().st_ino, open_collection(str(folder))
+
+    first, _ = made()
+    assert made()[0] == first
+    qrels = Path("all/qrels/test.tsv")
+    qrels.write_text(qrels.read_text().replace("d1\t3", "d1\t1"))
+    second, found = made()
+    assert second != first and found.qrels()["q1"] == {"d1": 1}
+    queries = Path("all/queries.jsonl")
+    queries.write_text(queries.read_text().replace("rise and fall", "go up"))
+    third, found = made()
+    assert third != second and found.queries()[0].text == "why does the sea go up"
+
+
 def test_the_table_takes_it_as_any_folder(tmp_path):
     write_beir(tmp_path / "all")
     (tmp_path / "ids.txt.gz").write_bytes(gzip.compress(b"d1\nd2\nd4\n"))
