@@ -25,8 +25,9 @@ import argparse
 import sys
 
 from repro.benchmarks.stages import STAGES, benchmark
+from repro.cli.bench_options import BenchOptions
 from repro.cli.guard import guarded
-from repro.cli.options import BenchOptions, CollectionOptions, WorkOptions
+from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.parsing import add_options, read_options
 
 

@@ -12,8 +12,9 @@ import argparse
 import sys
 
 from repro.cli.guard import guarded
-from repro.cli.options import CollectionOptions, DistillationOptions, WorkOptions
+from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.parsing import add_options, read_options
+from repro.cli.training_options import DistillationOptions
 
 
 def main(argv: list[str] | None = None) -> int:

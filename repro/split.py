@@ -12,8 +12,9 @@ from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
-from repro.cli.options import CollectionOptions, SplitOptions
+from repro.cli.options import CollectionOptions
 from repro.cli.parsing import add_options, read_options
+from repro.cli.part_options import SplitOptions
 from repro.collections.opening import open_collection
 from repro.pipeline.splitting import split
 

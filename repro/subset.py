@@ -11,8 +11,9 @@ import argparse
 import sys
 
 from repro.cli.guard import guarded
-from repro.cli.options import CollectionOptions, SubsetOptions
+from repro.cli.options import CollectionOptions
 from repro.cli.parsing import add_options, read_options
+from repro.cli.part_options import SubsetOptions
 from repro.pipeline.subsetting import make_subset
 
 

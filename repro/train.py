@@ -13,8 +13,9 @@ import sys
 
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
-from repro.cli.options import TrainingOptions, WorkOptions
+from repro.cli.options import WorkOptions
 from repro.cli.parsing import add_options, read_options
+from repro.cli.training_options import TrainingOptions
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.cli.options import BenchOptions, CollectionOptions, DenseOptions, SystemOptions, WorkOptions
+from repro.cli.bench_options import BenchOptions
+from repro.cli.options import CollectionOptions, DenseOptions, SystemOptions, WorkOptions
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve

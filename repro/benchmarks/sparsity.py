@@ -9,8 +9,9 @@ from pathlib import Path
 from repro.base.errors import InputError
 from repro.base.files import read_json
 from repro.base.progress import track
-from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, TrainingOptions, WorkOptions
+from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, WorkOptions
 from repro.cli.stages import stage
+from repro.cli.training_options import TrainingOptions
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import evaluate
 from repro.evaluation.standards import at_level, relevance_level

@@ -13,7 +13,8 @@ from repro.base.files import write_json
 from repro.base.progress import bar, note
 from repro.benchmarks.racing import Record, race
 from repro.benchmarks.request import BenchRequest, make_request
-from repro.cli.options import FAISS_KINDS, BenchOptions, CollectionOptions, DenseOptions, WorkOptions
+from repro.cli.bench_options import BenchOptions
+from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, WorkOptions
 from repro.collections.opening import open_collection
 from repro.report.readme import pages, update_block
 

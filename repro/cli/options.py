@@ -1,4 +1,6 @@
-"""The options of all commands, in groups: frozen dataclasses that hold each default once (``parsing``)."""
+"""The options of the way from a collection to a table, in groups: frozen dataclasses that hold each default
+once (``parsing``). Beside it are those of parts of collections, of training and of benchmarks.
+"""
 
 import argparse
 import dataclasses
@@ -7,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.cli.parsing import Group, listed, number, option, positive, read_options, share, tag
+from repro.cli.parsing import Group, number, option, positive, read_options, tag
 from repro.formats.runs import TIES
 
 PRECISIONS = ("exact", "float32", "bf16")
@@ -170,97 +172,6 @@ class ShardOptions:
 
 
 @dataclass(frozen=True)
-class SplitOptions:
-    """How a collection's queries are split, and where the result goes."""
-
-    seed: int = option(42, "of the draw (default: 42)", type=int)
-    test: float = option(
-        0.5,
-        "share of the passages whose queries are for testing (default: 0.5)",
-        type=share("test"),
-        metavar="SHARE",
-    )
-    work: Path = option(Path("work"), "where it goes (default: ./work)", type=Path)
-
-
-@dataclass(frozen=True)
-class SubsetOptions:
-    """Which documents and queries are kept of a collection, and where the result goes."""
-
-    recipe: str | None = option(
-        None, "a subset that ships with the project: msmarco-mini; instead of --collection", metavar="NAME"
-    )
-    documents: Path | None = option(None, "a file of document ids, one a line", type=Path, metavar="FILE")
-    queries: Path | None = option(
-        None,
-        "a file of query ids, one a line (default: all that have a relevant document left)",
-        type=Path,
-        metavar="FILE",
-    )
-    texts: Path | None = option(
-        None,
-        "take the documents from this file of id, tab, text: MS MARCO's own collection.tsv, whose text "
-        "ir_datasets repairs",
-        type=Path,
-        metavar="FILE",
-    )
-    name: str | None = option(None, "the folder's name (default: <collection>-subset)", metavar="NAME")
-    work: Path = option(Path("work"), "where it goes, in subset/ (default: ./work)", type=Path)
-
-
-@dataclass(frozen=True)
-class DistillationOptions:
-    """What distillation data are made of."""
-
-    teacher: str = option(
-        "cross-encoder/ms-marco-MiniLM-L6-v2",
-        "a cross-encoder (folder or Hub name) or dense:<model> (default: "
-        "cross-encoder/ms-marco-MiniLM-L6-v2)",
-    )
-    negatives_from: str = option(
-        "bm25", "systems of the table or run files that rank the candidates (default: bm25)", metavar="A,B"
-    )
-    depth: int = option(100, "candidates of a query (default: 100)", type=positive("depth"), metavar="N")
-    positives: int = option(
-        1, "rows of a query, a relevant document each (default: 1)", type=positive("positives"), metavar="N"
-    )
-    seed: int = option(42, "of the draw of negatives (default: 42)", type=int)
-    shard_size: int = option(
-        1024,
-        "rows in a part; whole parts are kept when the work is interrupted (default: 1024)",
-        type=positive("shard-size"),
-        metavar="N",
-    )
-    limit: int | None = option(None, "only the first N queries", type=positive("limit"), metavar="N")
-    output: Path | None = option(None, "folder (default: <work>/distilled/<collection>.<teacher>)", type=Path)
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What is trained, and how it is watched and kept; the recipe decides the rest."""
-
-    recipe: str | None = option(None, "splade-tiny, splade-mini, splade-small, sample, or a file")
-    mlm: str | None = option(
-        None,
-        "pretrain a masked language model from random weights on this collection's texts",
-        metavar="C",
-    )
-    shape: str = option("tiny", "of --mlm: BERT's (default: tiny)", choices=("tiny", "mini", "small"))
-    minutes: float = option(5.0, "of --mlm (default: 5)", type=number("minutes", 0, math.inf, above=True))
-    set: list[str] = field(
-        default_factory=list,
-        metadata={"help": "change entries of the recipe", "nargs": "+", "metavar": "KEY=VALUE"},
-    )
-    output: Path | None = option(None, "the model's folder (default: <work>/trained/<recipe>)", type=Path)
-    stock: bool = option(False, "with Sentence Transformers' own modules, slower")
-    report_to: str = option("none", "a tracker that transformers knows: tensorboard, wandb, ...")
-    log_every: int | None = option(
-        None, "steps between two lines of the log", type=positive("log-every"), metavar="STEPS"
-    )
-    push_to_hub: str | None = option(None, "hand the model to the Hub", metavar="OWNER/NAME")
-
-
-@dataclass(frozen=True)
 class MeasureOptions:
     """What is measured, if it is not what the collection states."""
 
@@ -330,59 +241,3 @@ def read_system_options(parsed: argparse.Namespace) -> SystemOptions:
         queries=read(QueryOptions),
         tag=read(TagOption),
     )
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What a benchmark takes of the work, and what it does with the result; each race reads its own."""
-
-    system: str | None = option(None, "whose model (default: splade-tiny; for dense, all-minilm-l6-v2)")
-    shape: str | None = option(
-        None, "of encode, train: random weights in BERT's shape instead", choices=("tiny", "mini", "small")
-    )
-    limit: int = option(4096, "passages (default: 4096)", type=positive("limit"), metavar="N")
-    every: int = option(16, "slow peers take every Nth (default: 16)", type=positive("every"), metavar="N")
-    rounds: int = option(5, "turns of each (default: 5)", type=positive("rounds"), metavar="N")
-    hits: int = option(
-        SearchOptions.hits, "documents a query (default: 1000)", type=positive("hits"), metavar="K"
-    )
-    memory: int = option(
-        IndexingOptions.memory,
-        "the indexer's heap (default: 2048)",
-        type=positive("memory"),
-        metavar="MB",
-    )
-    sizes: tuple[int, ...] = option(
-        (100_000, 300_000, 1_000_000),
-        "of scale, in documents (default: 100000,300000,1000000)",
-        type=listed(positive("sizes")),
-        metavar="N,N",
-    )
-    queries: int = option(
-        55_578,
-        "of scale: queries of the run that is evaluated (default: 55578, as in MS MARCO's dev set; at 1,000 "
-        "hits the run has 2 GB)",
-        type=positive("queries"),
-        metavar="N",
-    )
-    batch: int = option(
-        48, "of train, in rows of 1 + 5 texts (default: 48)", type=positive("batch"), metavar="N"
-    )
-    data: Path | None = option(None, "of train: distillation data", type=Path, metavar="FOLDER")
-    recipe: list[str] = field(
-        default_factory=lambda: ["scratch"],
-        metadata={
-            "help": "of sparsity: a recipe, then KEY=VALUE ... (default: scratch)",
-            "nargs": "+",
-            "metavar": "R",
-        },
-    )
-    weights: tuple[float, ...] = option(
-        (0.2, 2.0, 20.0),
-        "of sparsity (default: 0.2,2,20)",
-        type=listed(number("weights", 0, math.inf)),
-        metavar="W,W",
-    )
-    only: str | None = option(None, "only contestants whose name contains this, beside ours", metavar="TEXT")
-    json: Path | None = option(None, "write the results here", type=Path, metavar="FILE")
-    readme: bool = option(False, "put the result into its block of README.md or a page in docs/, too")

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repro.cli.options import Bm25Options, IndexingOptions, SearchOptions, SystemOptions
 from repro.collections.model import Document, Query
+from repro.engines.lucene import LuceneIndexes, lucene_settings
 from repro.engines.protocol import IndexRequest, Results, SearchRequest
 
 if TYPE_CHECKING:
-    from repro.lucene.indexing import Indexing
+    pass
 
 
-class Bm25Engine:
+class Bm25Engine(LuceneIndexes):
     """Nothing is encoded; the index holds the collection's texts and serves any k1 and b."""
 
     kind = "bm25"
@@ -37,23 +38,7 @@ class Bm25Engine:
 
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return the manifest's record; the indexer is Anserini's, always."""
-        return {
-            "indexer": "anserini",
-            "store_raw": bool(building.store_raw),
-            "merge": building.merge is not False,
-        }
-
-    def written_by(self) -> dict[str, str]:
-        """Return Lucene's version."""
-        from repro.lucene.version import lucene_version
-
-        return {"lucene": lucene_version()}
-
-    def unreadable(self, written_by: dict[str, str]) -> str | None:
-        """Compare the versions of Lucene."""
-        from repro.lucene.version import unreadable
-
-        return unreadable(written_by)
+        return {"indexer": "anserini", **super().built(building)}
 
     def build_index(
         self, documents: Iterable[Document], request: IndexRequest, folder: Path
@@ -71,12 +56,3 @@ class Bm25Engine:
         bm25 = (options.bm25.k1, options.bm25.b)
         searcher = BatchSearcher(request.index, request.threads, bm25, ties=options.search.ties)
         return stack.enter_context(searcher).search_all(queries, options.search.hits)
-
-
-def lucene_settings(request: IndexRequest) -> "Indexing":
-    """Return how a Lucene index is to be built."""
-    from repro.lucene.indexing import Indexing
-
-    building = request.building
-    merge = building.merge is not False
-    return Indexing(request.threads, building.memory, bool(building.store_raw), merge)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
-from repro.engines.bm25 import lucene_settings
+from repro.engines.lucene import LuceneIndexes, lucene_settings
 from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text
 from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, strongest, write_shard
 from repro.models.systems import System
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-class SpladeEngine:
+class SpladeEngine(LuceneIndexes):
     """A masked language model whose impacts Lucene indexes."""
 
     kind = "splade"
@@ -49,23 +49,7 @@ class SpladeEngine:
 
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return the manifest's record."""
-        return {
-            "indexer": building.indexer or "repro",
-            "store_raw": bool(building.store_raw),
-            "merge": building.merge is not False,
-        }
-
-    def written_by(self) -> dict[str, str]:
-        """Return Lucene's version."""
-        from repro.lucene.version import lucene_version
-
-        return {"lucene": lucene_version()}
-
-    def unreadable(self, written_by: dict[str, str]) -> str | None:
-        """Compare the versions of Lucene."""
-        from repro.lucene.version import unreadable
-
-        return unreadable(written_by)
+        return {"indexer": building.indexer or "repro", **super().built(building)}
 
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the impact vectors with this project's indexer, or with Anserini's."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from repro.artifacts.store import Artifact
 from repro.base.files import canonical
 from repro.base.progress import note
-from repro.cli.options import SplitOptions
+from repro.cli.part_options import SplitOptions
 from repro.collections.beir import write_qrels
 from repro.collections.model import Qrels
 

@@ -10,7 +10,8 @@ from repro.base.errors import InputError
 from repro.base.files import file_name
 from repro.base.progress import note, track
 from repro.base.records import numbered_lines
-from repro.cli.options import CollectionOptions, SubsetOptions
+from repro.cli.options import CollectionOptions
+from repro.cli.part_options import SubsetOptions
 from repro.collections.beir import file_state, write_qrels
 from repro.collections.model import Document, Qrels, Query, Source, State, check_id, clean
 from repro.collections.opening import DEFAULT_SPLIT, open_collection

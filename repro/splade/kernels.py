@@ -6,11 +6,27 @@ the number format and the shapes that it states (ValueError), and that ids lie w
 """
 
 import ctypes
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from repro.splade.arguments import (
+    DOUBLE,
+    FLOAT,
+    INT8,
+    INT32,
+    INT64,
+    UINT8,
+    address,
+    address_of_ids,
+    address_of_output,
+    aligned,
+    describe,
+    multiple,
+    round_up,
+)
+from repro.splade.levels import SHAPES
 
 ROWS = 6
 """Rows of a tile of a float32 product, as in tile.h."""
@@ -20,10 +36,6 @@ MOST_DIMENSIONS = 2**17
 """Up to which sums of products of bytes stay below 2^31."""
 LARGEST = 127
 """What the largest number of a text becomes, at most, when it is rounded to int8."""
-
-INT8, UINT8, INT32, INT64 = (np.dtype(name) for name in ("int8", "uint8", "int32", "int64"))
-FLOAT, DOUBLE = np.dtype("float32"), np.dtype("float64")
-UNSIGNED: dict[np.dtype, np.dtype] = {INT32: np.dtype("uint32"), INT64: np.dtype("uint64")}
 
 POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES = {
@@ -36,42 +48,6 @@ SIGNATURES = {
     "head_exact": (POINTER, COUNT, COUNT, POINTER, POINTER, POINTER, COUNT, POINTER, POINTER),
 }
 """The arguments of each kernel, as in body.h and head.h; all return nothing."""
-
-
-class Shape(NamedTuple):
-    """How a level lays its weights out.
-
-    ``terms`` go into a block of packed int8 weights, ``group`` numbers of each lying together; magnitudes are
-    at most ``largest``, and an offset makes them positive unless they are ``signed`` (head.h). ``columns`` go
-    into a panel of packed float32 weights (tile.h). ``machines``: whose level it is, as
-    ``platform.machine`` names processors, in lower case.
-
-    If ``chunk`` is not 0, products of so many dimensions are summed in two lanes of 16 bits, in one those of
-    the first two of every four dimensions, in the other the last two: ``text_norm`` and ``term_norm`` are the
-    largest norms of what takes part in a sum.
-    """
-
-    terms: int
-    largest: int
-    columns: int
-    group: int = 4
-    signed: bool = False
-    machines: tuple[str, ...] = ("x86_64", "amd64")
-    chunk: int = 0
-    text_norm: float = math.inf
-    term_norm: float = math.inf
-
-
-ARM = ("aarch64", "arm64")
-SHAPES = {
-    "avx512": Shape(48, 127, 64),
-    "avxvnni": Shape(16, 127, 16),
-    "avx2": Shape(16, 63, 16, chunk=128, text_norm=210, term_norm=156),
-    "i8mm": Shape(16, 127, 16, group=8, signed=True, machines=ARM),
-    "dotprod": Shape(16, 127, 16, signed=True, machines=ARM),
-    "neon": Shape(4, 127, 16, group=16, signed=True, machines=ARM),
-}
-"""By level, of each processor best first."""
 
 
 class Bytes(NamedTuple):
@@ -131,7 +107,7 @@ class Kernels:
         groups, length, d = vectors.shape
         rounded = Bytes(np.empty(vectors.shape, np.int8), *np.empty((3, groups)))
         self._kernels["head_round"](
-            _address("vectors", vectors, FLOAT, (groups, length, d)),
+            address("vectors", vectors, FLOAT, (groups, length, d)),
             groups,
             length,
             d,
@@ -148,22 +124,22 @@ class Kernels:
         beyond the last is zeros.
         """
         if quantised.dtype != INT8 or quantised.ndim != 2 or quantised.shape[1] % 4:
-            raise ValueError(f"terms: expected int8, terms x d, d a multiple of 4, got {_format(quantised)}")
+            raise ValueError(f"terms: expected int8, terms x d, d a multiple of 4, got {describe(quantised)}")
         if quantised.size and max(int(quantised.max()), -int(quantised.min())) > self.largest:
             raise ValueError(f"terms: expected magnitudes up to {self.largest}")
         terms, d = quantised.shape
-        blocks, width = -(-terms // self.terms), _round_up(d)
+        blocks, width = -(-terms // self.terms), round_up(d)
         padded = np.full((blocks * self.terms, width), self.offset, np.uint8)
         padded[:terms, :d] = (quantised.astype(np.int16) + self.offset).astype(np.uint8)
         groups = padded.reshape(blocks, self.terms, width // self.group, self.group)
-        return _aligned(groups.transpose(0, 2, 1, 3))
+        return aligned(groups.transpose(0, 2, 1, 3))
 
     def pack_columns(self, weight: np.ndarray) -> np.ndarray:
         """Lay a float32 matrix, outputs x inputs, out as body_linear reads it: panels x inputs x columns."""
         if weight.dtype != FLOAT or weight.ndim != 2 or len(weight) % self.columns:
-            raise ValueError(f"weight: expected float32, n x {self.columns} rows, got {_format(weight)}")
+            raise ValueError(f"weight: expected float32, n x {self.columns} rows, got {describe(weight)}")
         outputs, inputs = weight.shape
-        return _aligned(weight.reshape(outputs // self.columns, self.columns, inputs).transpose(0, 2, 1))
+        return aligned(weight.reshape(outputs // self.columns, self.columns, inputs).transpose(0, 2, 1))
 
     def screen(
         self, hidden: np.ndarray, packed: np.ndarray, terms: TermBounds, texts: TextBounds
@@ -174,7 +150,7 @@ class Kernels:
         bound.
         """
         count, length, d = hidden.shape
-        _multiple("d", d, 4)
+        multiple("d", d, 4)
         blocks = len(packed)
         if d > MOST_DIMENSIONS:
             raise ValueError(f"hidden: expected at most {MOST_DIMENSIONS} dimensions, got {d}")
@@ -185,14 +161,14 @@ class Kernels:
         found = np.empty((count, blocks * self.terms), np.int32)
         counts = np.empty(count, np.int64)
         self._kernels["head_screen"](
-            _address("hidden", hidden, INT8, (count, length, d)),
+            address("hidden", hidden, INT8, (count, length, d)),
             count,
             length,
             d,
-            _address("packed", packed, UINT8, (blocks, d // self.group, self.terms, self.group)),
+            address("packed", packed, UINT8, (blocks, d // self.group, self.terms, self.group)),
             blocks,
-            *(_address("bound of terms", bound, DOUBLE, (blocks * self.terms,)) for bound in terms),
-            *(_address("bound of texts", bound, DOUBLE, (count,)) for bound in texts),
+            *(address("bound of terms", bound, DOUBLE, (blocks * self.terms,)) for bound in terms),
+            *(address("bound of texts", bound, DOUBLE, (count,)) for bound in texts),
             start.ctypes.data,
             found.ctypes.data,
             counts.ctypes.data,
@@ -210,14 +186,14 @@ class Kernels:
         if not tokens:
             raise ValueError("hidden: expected at least one token")
         logits = np.empty(len(terms), np.float32)
-        workspace = np.empty(d * _round_up(tokens), np.float32)
+        workspace = np.empty(d * round_up(tokens), np.float32)
         self._kernels["head_exact"](
-            _address("hidden", hidden, FLOAT, (tokens, d)),
+            address("hidden", hidden, FLOAT, (tokens, d)),
             tokens,
             d,
-            _address("weight", weight, FLOAT, (len(weight), d)),
-            _address("bias", bias, FLOAT, (len(weight),)),
-            _ids("terms", terms, INT32, (len(terms),), len(weight)),
+            address("weight", weight, FLOAT, (len(weight), d)),
+            address("bias", bias, FLOAT, (len(weight),)),
+            address_of_ids("terms", terms, INT32, (len(terms),), len(weight)),
             len(terms),
             workspace.ctypes.data,
             logits.ctypes.data,
@@ -230,17 +206,17 @@ class Kernels:
         ids: int64, texts x length; words and positions: float32, rows of d.
         """
         texts, length = ids.shape
-        d = _multiple("d", words.shape[1], 16)
+        d = multiple("d", words.shape[1], 16)
         if length > len(positions):
             raise IndexError(f"{length} tokens: the model has {len(positions)} positions")
         self._kernels["body_embed"](
-            _ids("tokens", ids, INT64, (texts, length), len(words)),
+            address_of_ids("tokens", ids, INT64, (texts, length), len(words)),
             texts,
             length,
             d,
-            _address("words", words, FLOAT, (len(words), d)),
-            _address("positions", positions, FLOAT, (len(positions), d)),
-            _output("x", x, (texts * length, d)),
+            address("words", words, FLOAT, (len(words), d)),
+            address("positions", positions, FLOAT, (len(positions), d)),
+            address_of_output("x", x, (texts * length, d)),
         )
 
     def linear(self, x: np.ndarray, packed: np.ndarray, bias: np.ndarray, gelu: bool, y: np.ndarray) -> None:
@@ -251,14 +227,14 @@ class Kernels:
         tokens, inputs = x.shape
         outputs = len(packed) * self.columns
         self._kernels["body_linear"](
-            _address("x", x, FLOAT, (tokens, inputs)),
+            address("x", x, FLOAT, (tokens, inputs)),
             tokens,
             inputs,
-            _address("packed", packed, FLOAT, (len(packed), inputs, self.columns)),
-            _address("bias", bias, FLOAT, (outputs,)),
+            address("packed", packed, FLOAT, (len(packed), inputs, self.columns)),
+            address("bias", bias, FLOAT, (outputs,)),
             outputs,
             gelu,
-            _output("y", y, (tokens, outputs)),
+            address_of_output("y", y, (tokens, outputs)),
         )
 
     def attention(self, qkv: np.ndarray, texts: int, context: np.ndarray) -> None:
@@ -267,15 +243,15 @@ class Kernels:
         qkv: tokens x 3 d, of each token its query, key and value; the ``texts`` are of equal length.
         """
         tokens, d = context.shape
-        length = _multiple("tokens", tokens, texts) // texts
-        workspace = np.empty((HEAD + ROWS) * _round_up(length), np.float32)
+        length = multiple("tokens", tokens, texts) // texts
+        workspace = np.empty((HEAD + ROWS) * round_up(length), np.float32)
         self._kernels["body_attention"](
-            _address("qkv", qkv, FLOAT, (tokens, 3 * _multiple("d", d, HEAD))),
+            address("qkv", qkv, FLOAT, (tokens, 3 * multiple("d", d, HEAD))),
             texts,
             length,
             d,
             workspace.ctypes.data,
-            _output("context", context, (tokens, d)),
+            address_of_output("context", context, (tokens, d)),
         )
 
     def add_normalise(
@@ -284,58 +260,11 @@ class Kernels:
         """Replace ``x``, tokens x d, by the layer normalisation of x + added (of x alone if that is None)."""
         tokens, d = x.shape
         self._kernels["body_add_normalise"](
-            _output("x", x, (tokens, _multiple("d", d, 16))),
-            None if added is None else _address("added", added, FLOAT, (tokens, d)),
+            address_of_output("x", x, (tokens, multiple("d", d, 16))),
+            None if added is None else address("added", added, FLOAT, (tokens, d)),
             tokens,
             d,
-            _address("gain", gain, FLOAT, (d,)),
-            _address("bias", bias, FLOAT, (d,)),
+            address("gain", gain, FLOAT, (d,)),
+            address("bias", bias, FLOAT, (d,)),
             epsilon,
         )
-
-
-def _address(name: str, array: np.ndarray, dtype: np.dtype, shape: tuple[int, ...]) -> int:
-    """Return where the numbers of ``array`` lie; ValueError unless it is what the kernel takes it for."""
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise ValueError(f"{name}: expected contiguous {dtype} of shape {shape}, got {_format(array)}")
-    return array.ctypes.data
-
-
-def _output(name: str, array: np.ndarray, shape: tuple[int, ...]) -> int:
-    """The same of float32 numbers that the kernel writes."""
-    if not array.flags.writeable:
-        raise ValueError(f"{name}: expected an array that can be written")
-    return _address(name, array, FLOAT, shape)
-
-
-def _ids(name: str, ids: np.ndarray, dtype: np.dtype, shape: tuple[int, ...], count: int) -> int:
-    """The same of ids; IndexError unless all of them lie in [0, count)."""
-    address = _address(name, ids, dtype, shape)
-    if ids.size and ids.view(UNSIGNED[dtype]).max() >= count:  # negative ones are the largest
-        wrong = ids.min() if ids.min() < 0 else ids.max()
-        raise IndexError(f"{name}: {wrong}, but the model has ids from 0 to {count - 1}")
-    return address
-
-
-def _multiple(name: str, number: int, unit: int) -> int:
-    if number % unit:
-        raise ValueError(f"{name}: expected a multiple of {unit}, got {number}")
-    return number
-
-
-def _round_up(number: int) -> int:
-    return -(-number // 16) * 16
-
-
-def _aligned(values: np.ndarray) -> np.ndarray:
-    """Copy ``values`` to memory aligned to 64 bytes."""
-    buffer = np.empty(values.nbytes + 64, np.uint8)
-    start = -buffer.ctypes.data % 64
-    copy = buffer[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    copy[...] = values
-    return copy
-
-
-def _format(array: np.ndarray) -> str:
-    layout = "" if array.flags.c_contiguous else "non-contiguous "
-    return f"{layout}{array.dtype} of shape {array.shape}"

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.base.progress import note
-from repro.splade.kernels import SHAPES, Kernels
+from repro.splade.kernels import Kernels
+from repro.splade.levels import SHAPES
 
 FILES = ("repro_native.abi3.so", "repro_native.pyd")
 """The library's names: setuptools' for an extension of every Python, on Linux and macOS, and on Windows."""

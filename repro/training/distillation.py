@@ -19,15 +19,9 @@ from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_setting
 from repro.base.errors import InputError
 from repro.base.files import canonical, flush, remove, sha256_file
 from repro.base.progress import bar, note, track
-from repro.cli.options import (
-    CollectionOptions,
-    DistillationOptions,
-    RunsOptions,
-    SearchOptions,
-    SystemOption,
-    WorkOptions,
-)
+from repro.cli.options import CollectionOptions, RunsOptions, SearchOptions, SystemOption, WorkOptions
 from repro.cli.stages import stage
+from repro.cli.training_options import DistillationOptions
 from repro.collections.model import Document, Qrels, Query, queries_checksum
 from repro.collections.texts import TextStore
 from repro.engines import ENGINES

@@ -25,7 +25,8 @@ from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedT
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
 from repro.base.progress import bar, note, track
-from repro.cli.options import CollectionOptions, TrainingOptions, WorkOptions
+from repro.cli.options import CollectionOptions, WorkOptions
+from repro.cli.training_options import TrainingOptions
 from repro.models.systems import table_systems
 from repro.models.weights import resolve
 from repro.pipeline.opening import open_corpus

@@ -15,8 +15,9 @@ from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_setting
 from repro.base.errors import InputError
 from repro.base.files import remove, sha256_file
 from repro.base.progress import note
-from repro.cli.options import TrainingOptions, WorkOptions
+from repro.cli.options import WorkOptions
 from repro.cli.stages import stage
+from repro.cli.training_options import TrainingOptions
 from repro.models.links import write_binary
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import Weights

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from repro.splade.kernels import COUNT, HEAD, POINTER, ROWS, SHAPES
+from repro.splade.kernels import COUNT, HEAD, POINTER, ROWS
+from repro.splade.levels import SHAPES
 
 SOURCES = sorted((REPOSITORY / "native").glob("*.c"))
 DRIVER = Path(__file__).parent / "emulated_driver.c"

@@ -18,7 +18,8 @@ from test_head import check, extreme_case, random_case
 from repro.splade import native
 from repro.splade.body import CompiledBody, ModelBody, compiles
 from repro.splade.bypass import hidden_states
-from repro.splade.kernels import ARM, SHAPES, Kernels, TermBounds, TextBounds
+from repro.splade.kernels import Kernels, TermBounds, TextBounds
+from repro.splade.levels import ARM, SHAPES
 
 LEVELS = tuple(level for level, shape in SHAPES.items() if shape.machines == ARM)
 PROCESSORS = {"cortex-a53": ("neon",), "neoverse-n1": ("dotprod", "neon"), "max": ("i8mm", "dotprod", "neon")}

@@ -136,20 +136,20 @@ def test_a_masked_language_model_learns_and_is_a_base(folder):
 
 
 def test_sparsity_is_measured_over_weights(folder):
-    changes = [*SHORT, "epochs=2", "data={parquet: data}"]
+    changes = [*SHORT, "epochs=3", "data={parquet: data}"]
     command = ["repro.bench", "sparsity", "--collection", "sample", "--weights", "0.001,20", "--threads", "2"]
     recipe = ["--recipe", "sample", *changes]
     printed = succeed(*command, *recipe, "--json", "sparsity.json", cwd=folder, by=run_here)
     start, little, much = json.loads((folder / "sparsity.json").read_text())["models"]
     assert start["weight"] is None and [little["weight"], much["weight"]] == [0.001, 20.0]
-    assert much["document_terms"] < 0.95 * little["document_terms"]
+    assert much["document_terms"] < 0.9 * little["document_terms"]
     assert 0 < much["query_terms"] < little["query_terms"]
     assert all(0 < model["measured"]["RR@10, held out"] <= 1 for model in (start, little, much))
     assert 0 < much["measured"]["RR@10, test"] < 1
     assert f"{much['measured']['RR@10, test']:.4f}" in printed and "xychart-beta" in printed
     model = folder / "work/trained/sample-sparsity-0.001/model.safetensors"
     before = model.read_bytes()
-    other = run_here(*command, *recipe, "epochs=3", cwd=folder)
+    other = run_here(*command, *recipe, "epochs=4", cwd=folder)
     assert other.returncode == 2 and "with other settings (recipe.epochs)" in other.stderr
     assert model.read_bytes() == before
 
@@ -191,7 +191,7 @@ def test_log_has_the_parts_of_the_loss_and_active_terms(whole):
     assert lines
     for line in lines:
         assert {"step", "query_regularizer_loss", "document_regularizer_loss"} <= line.keys()
-        assert 5 < line["query_active_terms"] < line["document_active_terms"] < 1000
+        assert 5 < line["query_active_terms"] < 50 < line["document_active_terms"] < 1000
     assert any("eval_held_out_dot_mrr@10" in line for line in log(whole))
 
 

@@ -52,8 +52,9 @@ TEXTS = {
 }
 
 
-def hold(stage, number, expected, found):
-    assert (FORMATS[stage], found) == (number, expected), (
+def stated(stage, found):
+    """Return what a test compares with what it has stored, and what to do if they differ."""
+    return (FORMATS[stage], found), (
         f"what {stage} makes of the same inputs has changed, or FORMATS[{stage!r}]: if it is meant, raise "
         f"FORMATS[{stage!r}] in repro/artifacts/graph.py, so that older artifacts are made anew, and store "
         f"({FORMATS[stage]}, {found!r}) in this test"
@@ -76,8 +77,8 @@ def test_impact_vectors(splade, tmp_path, part):
     weights = splade.encoder.encode([text for _, text in texts]).data.astype(np.float64) * 256 / 5
     assert np.abs(weights - np.floor(weights) - 0.5).min() > 1e-4  # no kernel or version rounds one otherwise
     splade.write(tmp_path, 0, [texts], part)
-    number, expected = SHARDS[part]
-    hold("encode", number, expected, sha256(gzip.decompress(splade.files(tmp_path, 0)[0].read_bytes())))
+    found, cure = stated("encode", sha256(gzip.decompress(splade.files(tmp_path, 0)[0].read_bytes())))
+    assert found == SHARDS[part], cure
 
 
 def test_embeddings(tmp_path):
@@ -93,7 +94,8 @@ def test_embeddings(tmp_path):
         found.append(np.array(vectors[0, :6]))
     number, expected = EMBEDDINGS
     as_before = np.allclose(found, expected, atol=1e-5)  # float32 sums differ in their last bits
-    hold("encode", number, expected, expected if as_before else np.round(found, 6).tolist())
+    found, cure = stated("encode", expected if as_before else np.round(found, 6).tolist())
+    assert found == (number, expected), cure
 
 
 @pytest.mark.parametrize("kind", ["flat", "float16"])
@@ -104,8 +106,8 @@ def test_faiss_indexes(tmp_path, kind):
     write_embeddings(encoded, 0, ["a", "b"], np.arange(16, dtype=np.float32).reshape(2, 8) / 3)
     write_embeddings(encoded, 1, ["ü"], np.full((1, 8), -0.7, dtype=np.float32))
     build_index(encoded, index, kind, 1, 3)
-    number, expected = INDEXES[kind]
-    hold("index", number, expected, sha256(*(path.read_bytes() for path in sorted(index.iterdir()))))
+    found, cure = stated("index", sha256(*(path.read_bytes() for path in sorted(index.iterdir()))))
+    assert found == INDEXES[kind], cure
 
 
 @pytest.mark.parametrize("ties", ["anserini", "trec_eval"])
@@ -116,5 +118,5 @@ def test_runs(tmp_path, ties):
         ("q3", {}),
     ]
     write_run(tmp_path / "run", results, "tag", ties)
-    number, expected = RUNS[ties]
-    hold("search", number, expected, sha256((tmp_path / "run").read_bytes()))
+    found, cure = stated("search", sha256((tmp_path / "run").read_bytes()))
+    assert found == RUNS[ties], cure

@@ -13,7 +13,8 @@ from conftest import REPOSITORY, kernels_of, run
 
 from repro.base.errors import InputError
 from repro.splade import native
-from repro.splade.kernels import HEAD, ROWS, SHAPES, SIGNATURES, TermBounds, TextBounds
+from repro.splade.kernels import HEAD, ROWS, SIGNATURES, TermBounds, TextBounds
+from repro.splade.levels import SHAPES
 
 TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float}
 
