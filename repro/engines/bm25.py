@@ -4,15 +4,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from repro.cli.options import Bm25Options, IndexingOptions, SearchOptions, SystemOptions
 from repro.collections.model import Document, Query
 from repro.engines.lucene import LuceneIndexes, lucene_settings
 from repro.engines.protocol import IndexRequest, Results, SearchRequest
-
-if TYPE_CHECKING:
-    pass
 
 
 class Bm25Engine(LuceneIndexes):

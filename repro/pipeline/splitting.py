@@ -12,6 +12,8 @@ from repro.collections.beir import write_qrels
 from repro.collections.model import Qrels
 
 FORMAT = 1
+UNEVEN = 0.1
+"""Difference from the share asked for, of the queries that are for testing, that is worth a warning."""
 
 
 def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Artifact:
@@ -43,6 +45,12 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
             artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
     train, test = parts["train"], parts["test"]
     note(f"{artifact.path}: {len(train):,} training queries, {len(test):,} test queries")
+    share = len(test) / max(1, len(qrels))
+    if abs(share - options.test) > UNEVEN:
+        note(
+            f"warning: {share:.0%} of the queries are for testing, not {options.test:.0%}: queries "
+            "that relevant passages link, one by one, stay together"
+        )
     return artifact
 
 

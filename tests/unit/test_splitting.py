@@ -32,3 +32,18 @@ def test_splits_of_other_settings_have_folders_of_their_own(pairs, capsys):
         split.main(["--collection", "pairs", *options])
         paths.append(capsys.readouterr().out.strip())
     assert paths[0] == paths[3] == "work/split/pairs-split" and len(set(paths)) == 3
+
+
+def test_says_so_when_linked_queries_leave_an_uneven_split(tmp_path, monkeypatch, capsys):
+    """Eleven of twelve queries share a passage: wherever these go, the other part has one."""
+    qrels = [(f"q{i}", "d0" if i < 11 else "d1", 1) for i in range(12)]
+    documents = [(f"d{i}", "", f"passage number {i}") for i in range(2)]
+    monkeypatch.chdir(tmp_path)
+    write_beir(tmp_path / "linked", documents, [(q, f"query {q}") for q, _, _ in qrels], qrels)
+    assert split.main(["--collection", "linked"]) == 0
+    assert "of the queries are for testing, not 50%" in capsys.readouterr().err
+
+
+def test_an_even_split_warns_of_nothing(pairs, capsys):
+    assert split.main(["--collection", "pairs"]) == 0
+    assert "warning" not in capsys.readouterr().err
