@@ -3,7 +3,12 @@
     python -m repro.split --collection path/to/folder --seed 42
 
 Writes a folder in BEIR's layout below --work whose corpus and queries are links to the collection's, with
-qrels/train.tsv and qrels/test.tsv. For adapting a model to a collection that has one split only.
+qrels/train.tsv and qrels/test.tsv. For adapting a model to a collection that has one split only. Encodings
+and indexes of the collection serve the split, too.
+
+Queries that share a relevant passage stay together. Where that links nearly all of them, --by queries divides
+them all the same: the training queries lose the judgments of passages that are relevant to a test query. Such
+passages stay in the corpus, unjudged, and may be drawn as negatives of a training query that they answer.
 """
 
 import argparse
@@ -15,7 +20,7 @@ from repro.cli.guard import guarded
 from repro.cli.options import CollectionOptions
 from repro.cli.parsing import add_options, read_options
 from repro.cli.part_options import SplitOptions
-from repro.collections.opening import open_collection
+from repro.collections.opening import folder_label, open_collection
 from repro.pipeline.splitting import split
 
 
@@ -29,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     if not source.is_dir():
         raise InputError(f"--collection {where.collection}: only a folder in BEIR's layout can be split")
     collection = open_collection(where.collection, where.split, options.work)
-    print(split(source, collection.corpus, collection.qrels(), options).path)
+    print(split(source, folder_label(source, options.work), collection.qrels(), options).path)
     return 0
 
 

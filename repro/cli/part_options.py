@@ -10,10 +10,17 @@ from repro.cli.parsing import option, share
 class SplitOptions:
     """How a collection's queries are split, and where the result goes."""
 
+    by: str = option(
+        "passages",
+        "passages: queries that share a relevant passage stay together; queries: they are divided, and "
+        "training queries lose the judgments of passages that are relevant to a test query, which stay in "
+        "the corpus and look irrelevant to them (default: passages)",
+        choices=("passages", "queries"),
+    )
     seed: int = option(42, "of the draw (default: 42)", type=int)
     test: float = option(
         0.5,
-        "share of the passages whose queries are for testing (default: 0.5)",
+        "share for testing: of the passages, with their queries, or of the queries (default: 0.5)",
         type=share("test"),
         metavar="SHARE",
     )

@@ -2,7 +2,8 @@
 
 A source gets the name of its folder, or its id, unless another source has it already; then the first digits
 of a hash follow. ``<work>/collections/<label>/source.json`` keeps whose it is. A folder that is gone frees
-its label, so that a collection can be moved.
+its label, so that a collection can be moved. A corpus that several folders share, by links, has the label of
+the folder where it lies (``opening``).
 """
 
 import hashlib

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.collections.beir import BeirFolder
-from repro.collections.labels import label
+from repro.collections.labels import Owner, label
 from repro.collections.model import Collection
 
 SAMPLE = Path(__file__).parent / "sample"
 DEFAULT_SPLIT = "test"
+CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
+"""What a folder's corpus is called; the first that is there is read."""
 
 
 def open_collection(
@@ -17,7 +19,9 @@ def open_collection(
     """Open what ``--collection spec --split split`` names.
 
     With ``work``, its names there are its own (``labels``) and are kept, unless ``claim`` is False; then
-    nothing is written. InputError if it is none of the three kinds, or has no such split.
+    nothing is written. A folder whose corpus is a link to another folder's has its name for the corpus, so
+    that what was made of one serves the other. InputError if it is none of the three kinds, or has no such
+    split.
     """
     if spec == "sample":
         source, owner = _folder(SAMPLE, split), {"sample": "sample"}
@@ -30,10 +34,10 @@ def open_collection(
         return Collection(name, "sample", source)
     folder = Path(spec)
     if folder.is_dir():
-        source, owner = _folder(folder, split), {"folder": str(folder.resolve())}
-        corpus = label(folder.resolve().name, owner, work, claim)
-        name = label(f"{corpus}-{source.split}", {**owner, "split": source.split}, work, claim)
-        return Collection(name, corpus, source)
+        source = _folder(folder, split)
+        own = folder_label(folder, work, claim)
+        name = label(f"{own}-{source.split}", {**_owner(folder), "split": source.split}, work, claim)
+        return Collection(name, _corpus_label(folder, work, claim), source)
     if spec.startswith((".", "/", "~")) or spec.endswith("/"):
         raise InputError(f"--collection {spec}: there is no such folder; give one in BEIR's layout")
     if split is not None:
@@ -48,6 +52,44 @@ def open_collection(
         for identifier in (spec, dataset.corpus_id)
     )
     return Collection(name, corpus, dataset)
+
+
+def folder_label(folder: Path, work: Path | None, claim: bool = True) -> str:
+    """Return the label in ``work`` of a folder, whatever its corpus is; with ``claim``, it is kept."""
+    return label(folder.resolve().name, _owner(folder), work, claim)
+
+
+def corpus_file(folder: Path) -> Path | None:
+    """Return the file that is a folder's corpus: its own, or the one that this links to; None if it has none.
+
+    Links are followed to the last file of the same name that is the corpus of the folder where it lies. A
+    file of another name, as in the Hub's cache, is no collection's.
+    """
+    place = _corpus_in(folder.resolve())
+    if place is None:
+        return None
+    file = place
+    while place.is_symlink():
+        target = place.parent / place.readlink()
+        place = target.parent.resolve() / target.name
+        if place.name == file.name and place == _corpus_in(place.parent):
+            file = place
+    return file
+
+
+def _corpus_in(folder: Path) -> Path | None:
+    return next((folder / name for name in CORPUS if (folder / name).is_file()), None)
+
+
+def _corpus_label(folder: Path, work: Path | None, claim: bool) -> str:
+    """Return the label of the folder where a folder's corpus lies."""
+    file = corpus_file(folder)
+    home = file.parent if file else folder
+    return "sample" if home == SAMPLE.resolve() else folder_label(home, work, claim)
+
+
+def _owner(folder: Path) -> Owner:
+    return {"folder": str(folder.resolve())}
 
 
 def _folder(folder: Path, split: str | None) -> BeirFolder:

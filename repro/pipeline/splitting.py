@@ -5,11 +5,13 @@ import random
 from pathlib import Path
 
 from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
 from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.part_options import SplitOptions
 from repro.collections.beir import write_qrels
 from repro.collections.model import Qrels
+from repro.collections.opening import corpus_file
 
 FORMAT = 1
 UNEVEN = 0.1
@@ -20,9 +22,10 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
     """Make a folder in BEIR's layout with links to the texts of ``source`` and ``qrels`` in two; return it.
 
     A split of other settings than the default has a folder of its own: a model trained on one part of a split
-    would know some of the other part of another.
+    would know some of the other part of another. InputError if a part, by queries, would be empty.
     """
     files = [*sorted(source.glob("corpus.jsonl*")), *sorted(source.glob("queries.jsonl*"))]
+    by_queries = options.by == "queries"
     inputs = {
         "stage": "split",
         "format": FORMAT,
@@ -30,26 +33,36 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
         "qrels": hashlib.sha256(canonical(qrels).encode()).hexdigest(),
         "seed": options.seed,
         "test": options.test,
+        **({"by": options.by} if by_queries else {}),  # splits by passage were made before there was a choice
     }
-    usual = (options.seed, options.test) == (SplitOptions.seed, SplitOptions.test)
-    name = f"{label}-split" if usual else f"{label}-split.seed-{options.seed}.test-{options.test:g}"
-    artifact = Artifact(options.work / "split" / name, inputs)
-    parts = by_passage(qrels, options.test, options.seed)
+    artifact = Artifact(options.work / "split" / _name(label, options), inputs)
+    parts = (by_query if by_queries else by_passage)(qrels, options.test, options.seed)
+    train, test = parts["train"], parts["test"]
+    if by_queries and not (train and test):
+        raise InputError(
+            f"--by queries --test {options.test:g}: of {len(qrels):,} queries {len(train):,} would be for "
+            f"training, {len(test):,} for testing; give a {'larger' if train else 'smaller'} --test"
+        )
     with artifact.making():
         if not artifact.is_current():
             folder = artifact.begin()
-            for path in files:
-                (folder / path.name).symlink_to(path.resolve())
+            for name, path in _texts(source, files).items():
+                (folder / name).symlink_to(path)
             for name, judgments in parts.items():
                 write_qrels(folder / "qrels" / f"{name}.tsv", judgments)
             artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
-    train, test = parts["train"], parts["test"]
     note(f"{artifact.path}: {len(train):,} training queries, {len(test):,} test queries")
     share = len(test) / max(1, len(qrels))
-    if abs(share - options.test) > UNEVEN:
+    if by_queries:
+        note(
+            f"left out of training: {_relevant(qrels) - _relevant(train) - _relevant(test):,} judgments of "
+            "passages that are relevant to test queries, too, and "
+            f"{len(qrels) - len(train) - len(test):,} queries that have no relevant passage left"
+        )
+    elif abs(share - options.test) > UNEVEN:
         note(
             f"warning: {share:.0%} of the queries are for testing, not {options.test:.0%}: queries "
-            "that relevant passages link, one by one, stay together"
+            "that relevant passages link, one by one, stay together; --by queries divides them"
         )
     return artifact
 
@@ -70,10 +83,52 @@ def by_passage(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
     for query, judged in qrels.items():
         for docid in (d for d, grade in judged.items() if grade > 0):
             group[root(query)] = root(first.setdefault(docid, query))
-    roots = sorted({root(query) for query in qrels})
-    random.Random(seed).shuffle(roots)
-    test = set(roots[: round(share * len(roots))])
+    test = _drawn(sorted({root(query) for query in qrels}), share, seed)
     return {
         "train": {q: judged for q, judged in qrels.items() if root(q) not in test},
         "test": {q: judged for q, judged in qrels.items() if root(q) in test},
     }
+
+
+def by_query(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
+    """Return the judgments of ``train`` and ``test``, of which ``test`` gets a ``share`` of the queries.
+
+    No relevant passage of a test query is relevant in ``train``: its judgments there are left out, and so are
+    queries without any other. It stays in the corpus, unjudged, and may be drawn as a negative of a training
+    query that it answers.
+    """
+    drawn = _drawn(sorted(qrels), share, seed)
+    test = {q: judged for q, judged in qrels.items() if q in drawn}
+    tested = {d for judged in test.values() for d, grade in judged.items() if grade > 0}
+    kept = {
+        q: {d: grade for d, grade in judged.items() if grade <= 0 or d not in tested}
+        for q, judged in qrels.items()
+        if q not in drawn
+    }
+    train = {q: judged for q, judged in kept.items() if max(judged.values(), default=0) > 0}
+    return {"train": train, "test": test}
+
+
+def _drawn(ids: list[str], share: float, seed: int) -> set[str]:
+    """Return a ``share`` of ``ids``, drawn at random."""
+    random.Random(seed).shuffle(ids)
+    return set(ids[: round(share * len(ids))])
+
+
+def _relevant(qrels: Qrels) -> int:
+    """Return how many judgments find a passage relevant."""
+    return sum(grade > 0 for judged in qrels.values() for grade in judged.values())
+
+
+def _name(label: str, options: SplitOptions) -> str:
+    """Return the folder's name: what differs from the default settings follows the collection's label."""
+    by = "" if options.by == SplitOptions.by else f".by-{options.by}"
+    usual = (options.seed, options.test) == (SplitOptions.seed, SplitOptions.test)
+    return f"{label}-split{by}" + ("" if usual else f".seed-{options.seed}.test-{options.test:g}")
+
+
+def _texts(source: Path, files: list[Path]) -> dict[str, Path]:
+    """Return what each file of texts links to, by name; the corpus so that it keeps its label."""
+    corpus = corpus_file(source)
+    links = {path.name: path.resolve() for path in files}
+    return links | ({corpus.name: corpus} if corpus else {})

@@ -227,6 +227,26 @@ def test_scan_is_reused_until_the_file_changes(beir, tmp_path):
     assert scan(beir, tmp_path).documents == 7
 
 
+def test_a_linked_corpus_is_not_scanned_again(beir, tmp_path):
+    """Whichever of the two was read first, and judgments are held against the same ids."""
+    work = tmp_path / "work"
+    linked = write_beir(tmp_path / "mine", qrels=[("q1", "d1", 1), ("q1", "gone", 1)])
+    (linked / "corpus.jsonl").unlink()
+    (linked / "corpus.jsonl").symlink_to(beir / "corpus.jsonl")
+    collection = open_collection(str(linked), None, work)
+    unread = mock.patch.object(BeirFolder, "documents", side_effect=AssertionError("scanned again"))
+    before = scan_corpus(collection, work)
+    with unread:
+        assert scan_corpus(open_collection(str(beir), None, work), work) == before
+        assert scan_corpus(collection, work) == before
+    assert warn_of_unknown(collection, collection.qrels(), work) == (1, 0)
+    with open(beir / "corpus.jsonl", "a") as file:
+        file.write(json.dumps({"_id": "gone", "text": "back"}) + "\n")
+    assert known_summary(collection, work) is None
+    assert scan_corpus(collection, work).documents == 7
+    assert warn_of_unknown(collection, collection.qrels(), work) == (0, 0)
+
+
 def test_unknown_judgments_are_counted_and_warned_of(tmp_path, capsys):
     qrels = [("q1", "d1", 1), ("q1", "gone", 1), ("q8", "d2", 1)]
     collection = open_collection(str(write_beir(tmp_path / "c", qrels=qrels)))
