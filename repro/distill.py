@@ -2,10 +2,13 @@
 
     python -m repro.distill --collection sample --split train --teacher dense:all-minilm-l6-v2
 
-Writes parquet parts with the published data's columns: query_id, query, positive, negative_1 ... negative_8,
-and label, the eight margins score(query, positive) - score(query, negative_i). The teacher is a cross-encoder
-(a folder or a Hub name), or a bi-encoder as dense:<model>. Candidates are what --negatives-from ranks best:
-systems of the table, or run files.
+Writes parquet parts with the published data's columns: query_id, query, positive, negative_1 ... negative_8
+(or as many as --negatives says), and label, the margins score(query, positive) - score(query, negative_i).
+The teacher is a cross-encoder (a folder or a Hub name), or a bi-encoder as dense:<model>. Candidates are what
+--negatives-from ranks best: systems of the table, or run files. Where there are few judged queries or none,
+--queries-from draws some from the collection's titles or passages:
+
+    python -m repro.distill --collection path/to/folder --queries-from passages --rows 2400
 """
 
 import argparse

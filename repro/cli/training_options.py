@@ -4,7 +4,26 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repro.base.errors import InputError
 from repro.cli.parsing import number, option, positive
+
+QUERY_SOURCES = ("judgments", "titles", "passages")
+"""Whence the queries of distillation data may come; all but the first are drawn from the texts."""
+
+
+def query_sources(text: str) -> tuple[str, ...]:
+    """Parse --queries-from; InputError for a source that is none, or one that occurs twice."""
+    sources = tuple(part.strip() for part in text.split(","))
+    if not set(sources) <= set(QUERY_SOURCES) or len(set(sources)) < len(sources):
+        raise InputError(
+            f"--queries-from {text}: expected one or more of {', '.join(QUERY_SOURCES)}, each once, with "
+            "commas between them"
+        )
+    return tuple(source for source in QUERY_SOURCES if source in sources)
+
+
+def _held_out(text: str) -> int:
+    return 0 if text == "0" else int(positive("held-out")(text))
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,33 @@ class DistillationOptions:
     positives: int = option(
         1, "rows of a query, a relevant document each (default: 1)", type=positive("positives"), metavar="N"
     )
-    seed: int = option(42, "of the draw of negatives (default: 42)", type=int)
+    negatives: int = option(
+        8,
+        "negatives of a row (default: 8, as the published data have)",
+        type=positive("negatives"),
+        metavar="N",
+    )
+    queries_from: tuple[str, ...] = option(
+        ("judgments",),
+        "judgments (the judged queries), titles (or first sentences, taken for queries), passages (spans of "
+        "them, likewise) (default: judgments)",
+        type=query_sources,
+        metavar="A,B",
+    )
+    rows: int | None = option(
+        None,
+        "queries in all that titles or passages fill up to (default: 2,400)",
+        type=positive("rows"),
+        metavar="N",
+    )
+    held_out: int = option(
+        0,
+        "judged queries set aside, with their judgments and all candidates, as a collection of their own in "
+        "<output>/held-out (default: 0)",
+        type=_held_out,
+        metavar="N",
+    )
+    seed: int = option(42, "of all that is drawn (default: 42)", type=int)
     shard_size: int = option(
         1024,
         "rows in a part; whole parts are kept when the work is interrupted (default: 1024)",
@@ -31,14 +76,34 @@ class DistillationOptions:
         metavar="N",
     )
     limit: int | None = option(None, "only the first N queries", type=positive("limit"), metavar="N")
-    output: Path | None = option(None, "folder (default: <work>/distilled/<collection>.<teacher>)", type=Path)
+    output: Path | None = option(
+        None,
+        "folder (default: <work>/distilled/<collection>.<teacher>, with what other queries were asked for)",
+        type=Path,
+    )
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """What is trained, and how it is watched and kept; the recipe decides the rest."""
 
-    recipe: str | None = option(None, "splade-tiny, splade-mini, splade-small, sample, or a file")
+    recipe: str | None = option(None, "splade-tiny, splade-mini, splade-small, adapt, sample, or a file")
+    adapt: str | None = option(
+        None, "adapt splade-tiny (or --set base=...) to this collection: the recipe adapt on it", metavar="C"
+    )
+    split: str | None = option(
+        None, "of --adapt: whose queries are learned from, qrels/<split>.tsv (default: train)", metavar="S"
+    )
+    queries_from: tuple[str, ...] | None = option(
+        None,
+        "of --adapt: judgments (judged queries), titles, passages (drawn from the texts), or several, as in "
+        "repro.distill",
+        type=query_sources,
+        metavar="A,B",
+    )
+    teacher: str | None = option(
+        None, "of --adapt: a cross-encoder (folder or Hub name) or dense:<model>", metavar="T"
+    )
     mlm: str | None = option(
         None,
         "pretrain a masked language model from random weights on this collection's texts",

@@ -1,7 +1,8 @@
 """Folders in BEIR's layout: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/<split>.tsv``, or their ``.gz``."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,16 @@ class BeirFolder:
 
     def documents(self) -> Iterator[Document]:
         """Stream ``corpus.jsonl``; InputError names the file and line of a bad record."""
+        for _, document in self.titled_documents():
+            yield document
+
+    def titled_documents(self) -> Iterator[tuple[str, Document]]:
+        """Stream ``corpus.jsonl``, each document with its title (in its text, too), empty if it has none."""
         for where, identifier, record in self._records("corpus"):
             title, text = record.get("title") or "", record.get("text")
             if not isinstance(text, str) or not isinstance(title, str):
                 raise InputError(f'{where}: expected a string in "text" (and in "title", if there is one)')
-            yield Document(identifier, clean(f"{title} {text}"))
+            yield clean(title), Document(identifier, clean(f"{title} {text}"))
 
     def queries(self) -> Iterator[Query]:
         """Stream ``queries.jsonl``."""
@@ -125,6 +131,12 @@ def write_qrels(path: Path, qrels: Qrels) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{q}\t{d}\t{grade}\n" for q, judged in qrels.items() for d, grade in judged.items()]
     path.write_text("query-id\tcorpus-id\tscore\n" + "".join(lines), encoding="utf-8")
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, str]]) -> None:
+    """Write the file of a corpus or of queries: a JSON object a line."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def _judgments(path: Path) -> Iterator[Judgment]:

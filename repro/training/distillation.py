@@ -8,29 +8,29 @@ import hashlib
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
 from repro.base.files import canonical, flush, remove, sha256_file
-from repro.base.progress import bar, note, track
+from repro.base.progress import note, track
 from repro.cli.options import CollectionOptions, RunsOptions, SearchOptions, SystemOption, WorkOptions
 from repro.cli.stages import stage
 from repro.cli.training_options import DistillationOptions
-from repro.collections.model import Document, Qrels, Query, queries_checksum
+from repro.collections.model import Document, queries_checksum
 from repro.collections.texts import TextStore
 from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
 from repro.models.systems import find_system, located
-from repro.pipeline.opening import Corpus, open_corpus
-from repro.training.mining import NEGATIVES, Mined, candidates, mine
+from repro.training import held_out
+from repro.training.mining import Mined, candidates, mine
+from repro.training.scoring import Material, Score, encoded_corpus, scoring
+from repro.training.selection import Selection, folder_suffix, select
 from repro.training.sources import unchanged, weights_of
-from repro.training.teachers import Score, Teacher, load, teaching_system
+from repro.training.teachers import Teacher, teaching_system
 
 FORMAT = 1
 SAMPLE = 1000
@@ -39,12 +39,12 @@ SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Distillation:
-    """What is distilled from what: an open collection with its queries and judgments, a teacher, settings."""
+    """What is distilled from what: queries with their judgments, a teacher, settings."""
 
-    corpus: Corpus
-    queries: list[Query]
-    qrels: Qrels
+    selection: Selection
     teacher: Teacher
+    encoded: Path | None
+    """The corpus as the teacher encoded it, if it did."""
     hits: int
     """Documents of a run that are looked at for a query."""
     options: DistillationOptions
@@ -61,13 +61,15 @@ def distill(collection: CollectionOptions, options: DistillationOptions, work: W
     with contextlib.ExitStack() as locks:
         weights = locks.enter_context(weights_of(system, work.wait))
         teacher = Teacher(options.teacher, located(system, weights, work.work), weights)
-        corpus = open_corpus(collection, work)
-        qrels, queries = corpus.collection.qrels(), corpus.collection.queries()
+        selection = select(collection, options, work)
+        locks.enter_context(unchanged(Path(selection.collection.collection), work.wait))
+        qrels = selection.corpus.collection.qrels()
         hits = options.depth + max(map(len, qrels.values()), default=0)
-        runs = [_run_file(collection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
+        runs = [_run_file(selection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
+        encoded = locks.enter_context(encoded_corpus(teacher, selection.corpus, work))
         for path in runs:
             locks.enter_context(unchanged(path, work.wait))
-        distillation = Distillation(corpus, queries, qrels, teacher, hits, options, work)
+        distillation = Distillation(selection, teacher, encoded, hits, options, work)
         artifact = _artifact(distillation, runs)
         if work.force or not artifact.is_current():
             refuse_other_settings(artifact, work.force, "repro.distill")  # sooner than when another is done
@@ -79,13 +81,13 @@ def distill(collection: CollectionOptions, options: DistillationOptions, work: W
 
 
 def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
-    options = of.options
+    options, corpus = of.options, of.selection.corpus
     inputs = {
         "stage": "distill",
         "format": FORMAT,
-        "corpus": of.corpus.summary.sha256,
-        "queries": queries_checksum(of.queries),
-        "qrels": hashlib.sha256(canonical(of.qrels).encode()).hexdigest(),
+        "corpus": corpus.summary.sha256,
+        "queries": queries_checksum(corpus.collection.queries()),
+        "qrels": hashlib.sha256(canonical(corpus.collection.qrels()).encode()).hexdigest(),
         "teacher": of.teacher.weights.sha256,
         "runs": [sha256_file(path) for path in runs],
         "depth": options.depth,
@@ -93,8 +95,11 @@ def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
         "seed": options.seed,
         "limit": options.limit,
     }
-    folder = of.work.work / "distilled" / f"{of.corpus.collection.name}.{of.teacher.system.name}"
-    return Artifact(options.output or folder, inputs)
+    for name in ("negatives", "queries_from", "rows", "held_out"):  # data made before there was a choice stay
+        if (value := getattr(options, name)) != getattr(DistillationOptions, name):
+            inputs[name] = list(value) if isinstance(value, tuple) else value
+    name = f"{of.selection.name}.{of.teacher.system.name}{folder_suffix(options)}"
+    return Artifact(options.output or of.work.work / "distilled" / name, inputs)
 
 
 def _make(of: Distillation, runs: list[RankedRun], artifact: Artifact) -> None:
@@ -103,69 +108,83 @@ def _make(of: Distillation, runs: list[RankedRun], artifact: Artifact) -> None:
 
     Texts stay on the disk, so memory is that of the rows' ids.
     """
-    rng = random.Random(of.options.seed)
+    corpus, options = of.selection.corpus, of.options
+    rng = random.Random(options.seed)
     others: list[str] = []
-    documents = _sampled(of.corpus.collection.documents(), rng, others)
+    documents = _sampled(corpus.collection.documents(), rng, others)
     name = artifact.path.name
     for left in artifact.path.parent.glob(f"{glob.escape(name)}.texts-*"):
         remove(left)  # of a process that was killed: this one has the lock
     with TextStore(artifact.path.with_name(f"{name}.texts-{os.getpid()}"), documents) as texts:
         rows = _mined(of, runs, texts, rng, others)
         folder = artifact.begin(resume=not of.work.force)
+        if of.selection.held_out:
+            held_out.write_held_out(folder, corpus, of.selection.held_out, runs, options.depth)
         _write_parts(of, rows, texts, artifact, folder)
     artifact.finish(
         folder,
         teacher=of.teacher.name,
         weights=of.teacher.weights.record(),
-        collection=of.corpus.collection.name,
-        negatives_from=of.options.negatives_from,
-        counts={"rows": len(rows), "queries": len({row.query for row in rows})},
+        collection=corpus.collection.name,
+        negatives_from=options.negatives_from,
+        counts={
+            "rows": len(rows),
+            "queries": len({row.query for row in rows}),
+            "held_out": len(of.selection.held_out),
+        },
     )
-    note(f"{artifact.path}: {len(rows):,} rows of {NEGATIVES} margins by {of.teacher.name}")
+    note(f"{artifact.path}: {len(rows):,} rows of {options.negatives} margins by {of.teacher.name}")
 
 
 def _mined(
     of: Distillation, runs: list[RankedRun], texts: TextStore, rng: random.Random, others: list[str]
 ) -> list[Mined]:
-    """Return the rows of all queries that are to have some."""
-    queries = [query for query in of.queries if query.id in of.qrels][: of.options.limit]
+    """Return the rows of all queries that are to have some; no positive is relevant to a query held out."""
+    collection, aside, options = of.selection.corpus.collection, of.selection.held_out, of.options
+    qrels = collection.qrels()
+    tested = held_out.relevant({query: qrels[query] for query in aside})
+    queries = [query for query in collection.queries() if query.id not in aside][: options.limit]
     rows = []
     for query in track(queries, len(queries), "mining", "queries"):
-        drawn = rng.sample(others, min(len(others), 4 * NEGATIVES))
-        found = candidates(runs, query.id, of.qrels[query.id], of.options.depth)
-        rows += mine(query.id, of.qrels[query.id], found, texts, rng, drawn, of.options.positives)
+        judged = qrels[query.id]
+        drawn = rng.sample(others, min(len(others), 4 * options.negatives))
+        found = candidates(runs, query.id, judged, options.depth)
+        rows += mine(query.id, judged, found, texts, rng, drawn, options.positives, options.negatives, tested)
     if not rows:
-        name = of.corpus.collection.name
-        raise InputError(f"{name}: no query has a relevant document and {NEGATIVES} negatives")
+        cure = " that is not relevant to one held out; hold fewer out" if aside else ""
+        raise InputError(
+            f"{collection.name}: no query has {options.negatives} negatives and a relevant document{cure}"
+        )
     return rows
 
 
 def _write_parts(
     of: Distillation, rows: list[Mined], texts: TextStore, artifact: Artifact, folder: Path
 ) -> None:
-    """Have the teacher score the rows, a part at a time; finished parts of an interrupted run are kept."""
+    """Have the teacher score the rows, and write a part at a time; finished parts of an interrupted run are
+    kept.
+    """
     import pandas
 
     finished: list[int] = artifact.pieces(folder) or []  # the rows of each part
     listed = {_part_path(folder, number) for number in range(len(finished))}
     for path in folder.iterdir():
-        if path not in listed:
+        if path not in listed and path.name != held_out.FOLDER:
             remove(path)  # its process was killed while it wrote it
     done = sum(finished)
     if done:
         note(f"going on after {done:,} of {len(rows):,} rows that were scored before")
     if done == len(rows):
         return
-    names, score = dict(of.queries), load(of.teacher, of.work.threads)
-    with bar(len(rows), f"scoring with {of.teacher.name}", "rows") as progress:
-        progress.update(done)
+    queries = dict(of.selection.corpus.collection.queries())
+    material = Material(of.teacher, queries, texts, of.encoded, of.work)
+    with scoring(material, _pairs(rows[done:])) as score:
         for part in _parts(rows[done:], of.options.shard_size):
             path = _part_path(folder, len(finished))
-            pandas.DataFrame(_scored(part, names, texts, score)).to_parquet(path, index=False)
+            pandas.DataFrame(_scored(part, material, score)).to_parquet(path, index=False)
             flush(path)
             finished.append(len(part))
             artifact.save_pieces(folder, finished)
-            progress.update(len(part))
 
 
 def _part_path(folder: Path, number: int) -> Path:
@@ -186,14 +205,9 @@ def _sampled(documents: Iterable[Document], rng: random.Random, sample: list[str
         yield document
 
 
-def _scored(
-    rows: list[Mined], queries: dict[str, str], texts: Mapping[str, str], score: Score
-) -> list[dict[str, Any]]:
-    pairs = [(queries[row.query], texts[d]) for row in rows for d in (row.positive, *row.negatives)]
-    scores = score(pairs).reshape(len(rows), 1 + NEGATIVES)
-    if not np.isfinite(scores).all():
-        query = rows[int(np.isfinite(scores).all(axis=1).argmin())].query
-        raise InputError(f"query {query}: the teacher's scores are not all finite; take another teacher")
+def _scored(rows: list[Mined], material: Material, score: Score) -> list[dict[str, Any]]:
+    queries, texts = material.queries, material.texts
+    scores = score(_pairs(rows)).reshape(len(rows), -1)
     return [
         {
             "query_id": row.query,
@@ -206,21 +220,26 @@ def _scored(
     ]
 
 
+def _pairs(rows: list[Mined]) -> list[tuple[str, str]]:
+    """Return the pairs of a query and a document that are scored, a row's one after the other."""
+    return [(row.query, docid) for row in rows for docid in (row.positive, *row.negatives)]
+
+
 def _parts(rows: list[Mined], size: int) -> Iterator[list[Mined]]:
     remaining = iter(rows)
     while part := list(itertools.islice(remaining, size)):
         yield part
 
 
-def _run_file(collection: CollectionOptions, work: WorkOptions, name: str, hits: int) -> Path:
+def _run_file(selection: Selection, work: WorkOptions, name: str, hits: int) -> Path:
     """Return a run file that is there, or that of a system, which is made first if it is missing.
 
     It does not lie beside the reported runs: it has no more documents a query than are needed here.
     """
     if Path(name).is_file():
         return Path(name)
-    again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
-    common = collection, SystemOption(name), again
+    again = replace(work, force=False)
+    common = selection.collection, SystemOption(name), again
     if ENGINES[find_system(name).kind].encodes:
         stage("repro.encode", *common).run()
     stage("repro.index", *common).run()

@@ -2,11 +2,13 @@
 
 import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-NEGATIVES = 8
-"""Negatives of a query, as in the published distillation data."""
+from repro.cli.training_options import DistillationOptions
+
+NEGATIVES = DistillationOptions.negatives
+"""Negatives of a row, as in the published distillation data."""
 SAME = 0.9
 """Two passages whose words overlap by this much or more (Jaccard) are near-duplicates."""
 
@@ -44,11 +46,13 @@ def mine(
     rng: random.Random,
     others: list[str],
     positives: int,
+    negatives: int = NEGATIVES,
+    excluded: Set[str] = frozenset(),
 ) -> list[Mined]:
-    """Return a row for each of up to ``positives`` relevant documents.
+    """Return a row for each of up to ``positives`` relevant documents, none of them ``excluded``.
 
-    Its NEGATIVES are drawn from ``found``, which has the best first, and keep that order. Near-duplicates of
-    any relevant document are dropped, among ``others``, too. Where too few are found, ``others`` (random
+    Its ``negatives`` are drawn from ``found``, which has the best first, and keep that order. Near-duplicates
+    of any relevant document are dropped, among ``others``, too. Where too few are found, ``others`` (random
     documents) fill up.
     """
     relevant = [docid for docid, grade in judged.items() if grade > 0 and docid in texts]
@@ -58,15 +62,16 @@ def mine(
         return docid in texts and not any(_same(_words(texts[docid]), own) for own in words)
 
     kept = [docid for docid in found if usable(docid)]
+    allowed = [docid for docid in relevant if docid not in excluded]
     rows = []
-    for positive in rng.sample(relevant, min(positives, len(relevant))):
-        drawn = set(rng.sample(kept, min(NEGATIVES, len(kept))))
-        negatives = [d for d in kept if d in drawn]
+    for positive in rng.sample(allowed, min(positives, len(allowed))):
+        drawn = set(rng.sample(kept, min(negatives, len(kept))))
+        chosen = [d for d in kept if d in drawn]
         fill = (d for d in others if judged.get(d, 0) <= 0 and d not in drawn and usable(d))
-        while len(negatives) < NEGATIVES and (more := next(fill, None)) is not None:
-            negatives.append(more)
-        if len(negatives) == NEGATIVES:
-            rows.append(Mined(query, positive, tuple(negatives)))
+        while len(chosen) < negatives and (more := next(fill, None)) is not None:
+            chosen.append(more)
+        if len(chosen) == negatives:
+            rows.append(Mined(query, positive, tuple(chosen)))
     return rows
 
 

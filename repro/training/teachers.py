@@ -1,10 +1,8 @@
-"""Teachers of distillation: cross-encoders, and bi-encoders as ``dense:<model>``.
-
-They score (query, passage) pairs.
-"""
+"""Teachers of distillation: cross-encoders, and bi-encoders as ``dense:<model>``; found, and loaded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +10,9 @@ from repro.base.errors import InputError
 from repro.models.folder import first_line
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import UNLOADABLE, Weights
+
+if TYPE_CHECKING:
+    from repro.dense.encoder import DenseEncoder
 
 Score = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """(query, passage) pairs -> scores, float32."""
@@ -40,19 +41,13 @@ def teaching_system(name: str) -> System:
     return entry if entry and entry.kind == "dense" else own_system("dense", model, f"--teacher {name}")
 
 
-def load(teacher: Teacher, threads: int) -> Score:
-    """Load a teacher; InputError if its folder is none, or has weights that are not finite."""
-    import torch
-
-    torch.set_num_threads(threads)
-    return _bi_encoder(teacher, threads) if teacher.system.kind == "dense" else _cross_encoder(teacher)
-
-
-def _cross_encoder(teacher: Teacher) -> Score:
+def cross_encoder(teacher: Teacher, threads: int) -> Score:
+    """Load a cross-encoder; InputError if its folder is none, or has weights that are not finite."""
     import torch
     from sentence_transformers import CrossEncoder
     from transformers import AutoModelForSequenceClassification
 
+    torch.set_num_threads(threads)
     folder = teacher.weights.path
     try:
         stock, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -80,16 +75,8 @@ def _cross_encoder(teacher: Teacher) -> Score:
     ).astype(np.float32)
 
 
-def _bi_encoder(teacher: Teacher, threads: int) -> Score:
+def bi_encoder(teacher: Teacher, threads: int) -> "DenseEncoder":
+    """Load a bi-encoder; InputError as ``DenseEncoder`` raises it."""
     from repro.dense.encoder import DenseEncoder
 
-    encoder = DenseEncoder(teacher.weights.path, teacher.system, threads)
-
-    def score(pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        queries = list(dict.fromkeys(query for query, _ in pairs))
-        passages = list(dict.fromkeys(passage for _, passage in pairs))
-        query_vectors = dict(zip(queries, encoder.encode_queries(queries)))
-        passage_vectors = dict(zip(passages, encoder.encode_documents(passages)))
-        return np.array([query_vectors[q] @ passage_vectors[p] for q, p in pairs], dtype=np.float32)
-
-    return score
+    return DenseEncoder(teacher.weights.path, teacher.system, threads)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
 from safetensors.torch import load_file, save_file
 
 from repro.base.locks import locked
+from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.training.rows import parquet_files
 
 SAMPLE = ["repro.distill", "--split", "train", "--teacher", "dense:all-minilm-l6-v2"]
 TINY = [
@@ -34,12 +37,21 @@ MOMENTS = int(os.environ.get("REPRO_KILLS", "2"))
 LIGHT_TEACHER = """
 import os, signal, sys, zlib
 import numpy as np
-import repro.training.distillation as distillation
+import repro.training.scoring as scoring
 
-def load(teacher, threads):
-    return lambda pairs: np.array([zlib.crc32(repr(pair).encode()) % 997 / 97 for pair in pairs], np.float32)
+class Light:
+    def encode(self, texts):
+        numbers = [[zlib.crc32(f"{i} {text}".encode()) % 97 for i in range(4)] for text in texts]
+        if "LOG_TO" in os.environ:
+            print(len(texts), file=open(os.environ["LOG_TO"], "a"))
+        return np.array(numbers, np.float32)
+    encode_queries = encode_documents = encode
 
-distillation.load = load
+def judge(pairs):
+    return np.array([zlib.crc32(repr(pair).encode()) % 997 / 97 for pair in pairs], np.float32)
+
+scoring.bi_encoder = lambda teacher, threads: Light()
+scoring.cross_encoder = lambda teacher, threads: judge
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 HERE = os.getcwd() + os.sep
 seen = 0
@@ -56,7 +68,10 @@ if "COUNT_TO" in os.environ:
     import atexit
     atexit.register(lambda: open(os.environ["COUNT_TO"], "w").write(str(seen)))
 """
-"""A teacher that costs nothing; the process kills itself at its KILL_AT-th call that touches a file here."""
+"""Teachers that cost nothing; LOG_TO lists how many texts each call encodes. The process kills itself at its
+KILL_AT-th call that touches a file here.
+"""
+SMALL_PIECES = "import repro.training.teacher_store as store\nstore.PIECE, store.CALL = 8, 4\n"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +100,8 @@ def light(folder):
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def passages(rows):
@@ -130,10 +146,8 @@ def test_rows_have_the_published_columns(folder):
 def test_interrupted_work_goes_on_after_its_last_part(folder, tmp_path):
     """A machine that dies in the second part of eight rows; the rows end up the same as without."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, repro.training.teachers as t\nload, calls = t.load, []\n"
-        "def dying(*a):\n    score = load(*a)\n"
-        "    return lambda pairs: calls.append(1) or (os._exit(9) if len(calls) == 2 else score(pairs))\n"
-        "t.load = dying\n"
+        "import os, repro.training.distillation as d\nscored, parts = d._scored, []\n"
+        "d._scored = lambda *a: parts.append(1) or (os._exit(9) if len(parts) == 2 else scored(*a))\n"
     )
     command = [*SAMPLE, "--limit", "24", "--shard-size", "8", "--output", "again"]
     died = run(*command, cwd=folder, PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
@@ -208,19 +222,24 @@ def test_the_teachers_revision_is_in_the_manifest(tiny):
 
 def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny):
     """kill -9 at moments spread over all calls that touch files, the steps of the commit included."""
-    command = [*TINY, "--shard-size", "3", "--output"]
+    command = [*TINY, "--shard-size", "3", "--held-out", "2", "--output"]
+    with open(tiny / "light/sitecustomize.py", "a") as file:
+        file.write(SMALL_PIECES)
     succeed(*command, "whole", cwd=tiny, **light(tiny))
     whole = contents(tiny / "whole")
-    assert len(whole) == 4
-    succeed(*command, "again", cwd=tiny, COUNT_TO=str(tiny.parent / "calls"), **light(tiny))
+    assert len(whole) == 3 + 3  # eight rows; a collection of its own
+    again = [*command, "again", "--work", "work-again"]
+    succeed(*again, cwd=tiny, COUNT_TO=str(tiny.parent / "calls"), **light(tiny))
     calls = int((tiny.parent / "calls").read_text())
     for moment in range(MOMENTS):
         name, at = f"killed-{moment}", calls - moment * calls // MOMENTS
-        died = run(*command, name, cwd=tiny, KILL_AT=str(at), **light(tiny))
+        killed = [*command, name, "--work", f"work-{name}"]
+        died = run(*killed, cwd=tiny, KILL_AT=str(at), **light(tiny))
         assert died.returncode == -signal.SIGKILL, (at, calls, died.stderr)
-        succeed(*command, name, cwd=tiny, **light(tiny))
+        succeed(*killed, cwd=tiny, **light(tiny))
         assert contents(tiny / name) == whole, at
-        assert not list(tiny.glob(f"{name}.partial*")) and not list(tiny.glob(f"{name}.texts*")), at
+        left = [*tiny.glob(f"{name}.partial*"), *tiny.glob(f"{name}.texts*")]
+        assert not left and not list(tiny.glob(f"work-{name}/teachers/**/partial-*")), at
 
 
 def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny):
@@ -304,3 +323,126 @@ def test_a_folder_that_was_not_made_here_is_not_replaced(tiny):
     (tiny / "mine/thesis.txt").write_text("irreplaceable")
     assert "--output mine: it exists" in refused(*TINY, "--output", "mine", cwd=tiny, **light(tiny))
     assert (tiny / "mine/thesis.txt").read_text() == "irreplaceable"
+
+
+def encoded(log: Path) -> int:
+    """Return how many texts were encoded, and begin to count anew."""
+    texts = sum(map(int, log.read_text().split())) if log.exists() else 0
+    log.unlink(missing_ok=True)
+    return texts
+
+
+def test_each_text_is_encoded_once_whatever_the_depth_and_the_output(tiny):
+    log = tiny.parent / "log"
+    environment = {"LOG_TO": str(log), **light(tiny)}
+    succeed(*TINY, "--depth", "9", "--shard-size", "2", "--output", "short", cwd=tiny, **environment)
+    rows = pd.read_parquet(tiny / "short")
+    asked = set(passages(rows).to_numpy().ravel())
+    assert encoded(log) == len(asked) + 10  # passages of several rows, and queries
+    succeed(*TINY, "--depth", "20", "--negatives", "11", "--output", "deep", cwd=tiny, **environment)
+    deeper = pd.read_parquet(tiny / "deep")
+    columns = ["positive", *(f"negative_{i}" for i in range(1, 12))]
+    assert list(deeper.columns) == ["query_id", "query", *columns, "label"]
+    assert all(len(label) == 11 for label in deeper.label)
+    assert encoded(log) == len(set(deeper[columns].to_numpy().ravel()) - asked)
+    succeed(
+        *TINY, "--depth", "20", "--negatives", "11", "--output", "deep", "--force", cwd=tiny, **environment
+    )
+    assert encoded(log) == 0
+    assert pd.read_parquet(tiny / "deep").equals(deeper)
+
+
+def test_a_killed_teacher_goes_on_after_the_piece_that_it_wrote_last(tiny):
+    log = tiny.parent / "log"
+    dying = LIGHT_TEACHER + SMALL_PIECES
+    dying += "append, pieces = store.TeacherStore._append, []\n"
+    dying += "def dies(*a):\n    pieces.append(1)\n    if len(pieces) == 4: os._exit(9)\n    append(*a)\n"
+    dying += "store.TeacherStore._append = dies\n"
+    (tiny / "dying").mkdir()
+    (tiny / "dying/sitecustomize.py").write_text(dying)
+    environment = {"LOG_TO": str(log), "PYTHONPATH": f"{tiny / 'dying'}:{REPOSITORY}"}
+    assert run(*TINY, "--output", "data", cwd=tiny, **environment).returncode == 9
+    assert encoded(log) == 8 + 2 + 8 + 8  # two pieces of queries, two of passages, of which one is lost
+    done = run(*TINY, "--output", "data", cwd=tiny, LOG_TO=str(log), **light(tiny))
+    assert done.returncode == 0, done.stderr
+    total = len(set(passages(pd.read_parquet(tiny / "data")).to_numpy().ravel()))
+    assert f"8 of {total} passages are known" in done.stderr and encoded(log) == total - 8
+
+
+def test_a_teacher_that_encoded_the_corpus_encodes_it_once(tmp_path):
+    """The dense baseline among --negatives-from: its vectors are taken from the shards of the table."""
+    write_beir(tmp_path / "tiny", [(f"d{i}", "", f"sea and bread number {i}") for i in range(30)])
+    (tmp_path / "tiny/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\n")
+    teacher = ["--teacher", "dense:all-minilm-l6-v2", "--collection", "tiny", "--threads", "1"]
+    command = ["repro.distill", *teacher, "--negatives-from"]
+    done = run_here(*command, "all-minilm-l6-v2", "--output", "shared", cwd=tmp_path)
+    assert "vectors are those of work/encoded/tiny/all-minilm-l6-v2" in done.stderr, done.stderr
+    assert not list((tmp_path / "work/teachers").rglob("passages-*"))
+    (run,) = (tmp_path / "work/distilled/runs").glob("*/*.trec")
+    apart = [*command, str(run), "--work", "elsewhere", "--output", "apart"]
+    succeed(*apart, cwd=tmp_path, by=run_here)
+    shared, apart = pd.read_parquet(tmp_path / "shared"), pd.read_parquet(tmp_path / "apart")
+    assert shared.drop(columns="label").equals(apart.drop(columns="label"))
+    assert np.allclose(np.stack(shared.label), np.stack(apart.label), atol=1e-5)
+
+
+def test_drawn_queries_are_distilled_without_judgments_or_queries(tmp_path):
+    """A folder with a corpus alone; BM25's index of it serves the folder of the drawn queries."""
+    documents = [(f"d{i}", f"Title {i}", f"subject {i} has a passage of words {i * i}") for i in range(30)]
+    write_beir(tmp_path / "bare", documents)
+    shutil.rmtree(tmp_path / "bare/qrels")
+    (tmp_path / "bare/queries.jsonl").unlink()
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
+    command = ["repro.distill", "--collection", "bare", "--teacher", "dense:all-minilm-l6-v2"]
+    error = refused(*command, cwd=tmp_path, by=run_here)
+    assert "qrels/test.tsv (or" in error and "is missing" in error and "--queries-from passages" in error
+    drawing = [*command, "--queries-from", "passages,titles", "--rows", "40"]
+    made = tmp_path / succeed(*drawing, cwd=tmp_path, **light(tmp_path)).strip()
+    assert made.name == "bare.all-minilm-l6-v2.titles-passages"
+    rows = pd.read_parquet(made)
+    assert len(rows) == 40 and rows["query"].nunique() == 40
+    texts = {f"d{i}": f"{title} {text}" for i, (_, title, text) in enumerate(documents)}
+    for row in rows.itertuples():
+        _, source, docid, *_ = row.query_id.split(".")
+        assert row.positive == texts[docid] and row.query in texts[docid]
+        assert (
+            row.query == f"Title {docid[1:]}"
+            if source == "titles"
+            else len(row.query.split()) in range(4, 13)
+        )
+    (queries,) = (path for path in (tmp_path / "work/queries").iterdir() if path.is_dir())
+    assert (queries / "corpus.jsonl").readlink() == tmp_path / "bare/corpus.jsonl"
+    assert [path.name for path in (tmp_path / "work/indexes").iterdir() if path.is_dir()] == [
+        "lucene-bm25.bare"
+    ]
+    manifest = json.loads(made.with_name(f"{made.name}.manifest.json").read_text())
+    assert manifest["inputs"]["queries_from"] == ["titles", "passages"]
+
+
+def test_held_out_queries_are_a_collection_that_the_table_measures(tmp_path):
+    """The sample's training queries with drawn ones; the held-out folder goes through BM25 like any other."""
+    (tmp_path / "light").mkdir()
+    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
+    command = [*SAMPLE, "--queries-from", "judgments,passages", "--rows", "500", "--held-out", "40"]
+    made = tmp_path / succeed(*command, "--depth", "20", cwd=tmp_path, **light(tmp_path)).strip()
+    aside, whole = open_collection(str(made / "held-out")), open_collection("sample", "train")
+    held_out = aside.qrels()
+    assert len(held_out) == 40 and held_out == {query: whole.qrels()[query] for query in held_out}
+    texts = {document.id: document.text for document in whole.documents()}
+    tested = {texts[d] for judged in held_out.values() for d, grade in judged.items() if grade > 0}
+    rows = pd.concat(map(pd.read_parquet, parquet_files(made)))
+    drawn = rows["query_id"].str.startswith("from.passages.")
+    assert len(rows) == 500 and 0 < drawn.sum() < 500
+    assert not set(rows["query_id"]) & held_out.keys() and not set(rows["positive"]) & tested
+    table = [
+        "repro.table",
+        "--collection",
+        str(made / "held-out"),
+        "--systems",
+        "bm25",
+        "--measures",
+        "nDCG@10",
+    ]
+    row = next(line for line in succeed(*table, cwd=tmp_path).splitlines() if line.startswith("| bm25 "))
+    assert 0.3 < float(row.split("|")[4]) < 1
