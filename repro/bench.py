@@ -14,10 +14,12 @@ train       training steps, beside Sentence Transformers' own modules (--data: w
 dense       embeddings searched: flat, float16 and HNSW indexes, beside FAISS's index in memory
 sparsity    a recipe trained with several weights of its regularisers (--weights): effectiveness and
             active terms
+adapt       repro.train --adapt on collections (--collections) beside its base: effectiveness with tests
+            of significance, active terms, minutes
 scale       indexing and searching at sizes drawn from the collection's distribution (--sizes), and
             evaluating a long run (--queries)
 
-All but encode, exactness, train and sparsity take what encode and index made in --work. The result is
+All but encode, exactness, train, sparsity and adapt take what encode and index made in --work. The result is
 printed; --readme puts it into its block of README.md or a page in docs/ of the current folder, if one has it.
 """
 

@@ -1,11 +1,14 @@
-"""Train a SPLADE model from a recipe; or, as a base for one, a masked language model on a collection's texts.
+"""Train a SPLADE model from a recipe, or adapt one to a collection; or pretrain a masked language model.
 
-    python -m repro.train --recipe sample
+    python -m repro.train --adapt path/to/folder
+    python -m repro.train --recipe splade-tiny
     python -m repro.train --mlm msmarco-passage --shape tiny --minutes 10
 
-Recipes are in repro/training/recipes (splade-tiny, splade-mini, splade-small, sample) or a file of one's own;
---set changes an entry. The same command goes on where an interrupted training left its last checkpoint.
-Several processes: torchrun -m repro.train ...
+--adapt distils a teacher on the collection's own texts and queries, and keeps what is better on held-out
+queries, if anything is. Recipes are in repro/training/recipes (splade-tiny, splade-mini, splade-small, adapt,
+sample) or a file of one's own; --set changes an entry. What --mlm leaves is a base for recipes. The same
+command goes on where an interrupted training left its last checkpoint. Several processes: torchrun -m
+repro.train ...
 """
 
 import argparse
@@ -24,16 +27,19 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, TrainingOptions, WorkOptions)
     parsed = parser.parse_args(argv)
     options, work = read_options(TrainingOptions, parsed), read_options(WorkOptions, parsed)
-    if options.recipe is not None and options.mlm is None:
-        from repro.training.session import train
-
-        model = train(options.recipe, options, work)
-    elif options.mlm is not None and options.recipe is None:
+    adapting = (options.adapt, options.split, options.queries_from, options.teacher)
+    if options.mlm is not None and options.recipe is None and adapting == (None,) * 4:
         from repro.training.pretraining import pretrain
 
         model = pretrain(options.mlm, options, work)
+    elif options.mlm is None and (options.recipe or options.adapt):
+        from repro.training.session import ADAPT, train
+
+        model = train(options.recipe or ADAPT, options, work)
     else:
-        raise InputError("expected either --recipe (a SPLADE model) or --mlm (a base for one)")
+        raise InputError(
+            "expected either --recipe or --adapt (a SPLADE model) with its options, or --mlm (a base for one)"
+        )
     from repro.training.processes import first_process
 
     if first_process():

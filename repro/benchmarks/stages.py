@@ -29,9 +29,17 @@ def benchmark(stage: str, collection: CollectionOptions, work: WorkOptions, opti
         options.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(options.json, result)
     if options.readme:
-        model = options.recipe[0] if stage == "sparsity" else request.label
-        _write_block(f"bench {stage} {model}", text)
+        _write_block(_block(request), text)
     return result
+
+
+def _block(request: BenchRequest) -> str:
+    """Return the name of a stage's block, with what else is of influence: the model, as a rule."""
+    options = request.options
+    of = {"sparsity": options.recipe[0], "adapt": ",".join(options.queries_from or ())}.get(
+        request.stage, request.label
+    )
+    return f"bench {request.stage} {of}" if of else f"bench {request.stage}"
 
 
 def _write_block(name: str, text: str) -> None:
@@ -152,6 +160,27 @@ def sparsity(request: BenchRequest) -> tuple[Record, str]:
     return record, sparsity_table(trained)
 
 
+def adapt(request: BenchRequest) -> tuple[Record, str]:
+    """Adapt the base to collections, and compare both on each."""
+    from repro.benchmarks.adapted import adapted_tables, record
+    from repro.benchmarks.adapting import adapt_all
+
+    options = request.options
+    if not options.collections:
+        raise InputError("adapt: name the collections, --collections FOLDER:TRAIN:TEST,...")
+    if options.system is not None:
+        raise InputError("--system: adapt has the base of its recipe; another one is --variants base=...")
+    if len(options.variants) > 1 and len(options.collections) == 1:
+        raise InputError(
+            "--variants: a collection gets the variant that is best on the others, so name two collections "
+            "or more, or one variant"
+        )
+    found = adapt_all(options.collections, options.variants, options.queries_from, request.work)
+    variants = [asdict(variant) for variant in options.variants]
+    facts = {"stage": "adapt", "queries_from": list(options.queries_from or ()), "variants": variants}
+    return facts | record(found), adapted_tables(found)
+
+
 def dense(request: BenchRequest) -> tuple[Record, str]:
     """Race the kinds of dense indexes."""
     from repro.benchmarks import dense as racing
@@ -213,5 +242,6 @@ STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "train": train,
     "dense": dense,
     "sparsity": sparsity,
+    "adapt": adapt,
     "scale": scale,
 }

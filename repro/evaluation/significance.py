@@ -1,5 +1,6 @@
 """How sure a mean is, and whether two runs differ by more than the draw of their queries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,48 @@ def compare(figures: Figures, baseline: Figures, measure: str, draws: int = 10_0
     )
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     return Difference(float(differences.mean()), float(test.pvalue), better, worse, len(differences))
+
+
+def better_than_baseline(
+    candidates: Sequence[Figures], baseline: Figures, measure: str, draws: int = 10_000
+) -> list[float]:
+    """Return, for each of several runs, the p-value that it is no better than the baseline, corrected for
+    the choice among them: one-sided, by the greatest t of all runs under random signs of the queries'
+    differences.
+
+    The correction is that of Westfall and Young (1993, step-down left out): runs that are alike, as averages
+    of the same two models, are not punished as unrelated ones would be.
+    """
+    differences = np.array(
+        [
+            [values[measure] - baseline.per_query[query][measure] for query, values in run.per_query.items()]
+            for run in candidates
+        ]
+    )
+    count = differences.shape[1]
+    squares = (differences**2).sum(axis=1)
+
+    def t_of(means: np.ndarray) -> np.ndarray:  # signs leave the sum of squares as it is
+        variances = np.maximum(squares / count - means**2, 1e-30)
+        return np.where(squares > 0, means / np.sqrt(variances / count), 0.0)
+
+    observed = t_of(differences.mean(axis=1))
+    rng, reached = np.random.default_rng(42), np.ones(len(candidates))
+    for start in range(0, draws, 500):
+        signs = rng.choice([-1.0, 1.0], (min(500, draws - start), count))
+        greatest = t_of(signs @ differences.T / count).max(axis=1)
+        reached += (greatest[:, None] >= observed - 1e-12).sum(axis=0)
+    return (reached / (draws + 1)).tolist()
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number (Holm 1979), in their order."""
+    order = np.argsort(p_values, kind="stable")
+    corrected, greatest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        greatest = max(greatest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = greatest
+    return corrected
 
 
 def intervals(figures: Figures, level: float = 0.95, draws: int = 2_000) -> dict[str, tuple[float, float]]:

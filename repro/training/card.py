@@ -16,8 +16,6 @@ def model_card(name: str, recipe: Recipe, facts: dict[str, Any]) -> str:
 
     ``facts`` is what ``repro.train`` puts into the manifest.
     """
-    measured = facts["held_out"]
-    figures = "\n".join(f"| {key} | {value} |" for key, value in measured.items())
     return f"""---
 library_name: sentence-transformers
 pipeline_tag: feature-extraction
@@ -33,16 +31,12 @@ A SPLADE model (max pooling), trained by `{facts["command"]}` with {LABELS[recip
 ```
 
 Trained on {facts["rows"]:,} rows in {facts["steps"]:,} steps; {facts["seconds"]:,.0f} seconds.
+Settings: `{canonical(facts["settings"])}`.
 Data: `{canonical(recipe.data)}`.
 
 ## Measured
 
-On {facts["queries"]:,} held-out queries over the {facts["passages"]:,} passages of their rows, which also
-chose the checkpoint:
-
-| figure | value |
-| --- | ---: |
-{figures}
+{_measured(facts)}
 
 ## Use
 
@@ -58,3 +52,35 @@ print(model.similarity(query, passage))
 `transformers.AutoModelForMaskedLM` and Pyserini's `SpladeQueryEncoder` load it, too (Pyserini wants `splade`
 in the path), and `python -m repro.table --systems splade:{name}` measures it on a collection.
 """
+
+
+def _measured(facts: dict[str, Any]) -> str:
+    """Return what chose the weights, and its figures."""
+    why = [f"{facts['why'][0].upper()}{facts['why'][1:]}.\n"] if "why" in facts else []
+    if choice := facts.get("choice"):
+        columns = [key for key in choice[0] if key != "share"]
+        rows = [[_named(entry["share"], facts["kept"]), *(entry[key] for key in columns)] for entry in choice]
+        why.append(
+            "On the held-out queries, which chose the weights (p is corrected for that, the means are not):\n"
+        )
+        return "\n".join([*why, *_table(["weights", *columns], rows)])
+    if measured := facts.get("held_out"):
+        where = (
+            f"On {facts['queries']:,} held-out queries over the {facts['passages']:,} passages of their "
+            "rows, which also\nchose the checkpoint:\n"
+        )
+        rows = [[key, value] for key, value in measured.items()]
+        return "\n".join([*why, where, *_table(["figure", "value"], rows)])
+    return "\n".join(why) or "Nothing was held out to measure it by."
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> list[str]:
+    """Return the lines of a table in Markdown, all but its first column numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return [f"| {' | '.join('–' if cell is None else str(cell) for cell in line)} |" for line in lines]
+
+
+def _named(share: float, kept: float) -> str:
+    """Return the name of the weights at a share of the way from base to trained."""
+    name = "base" if share == 0 else "trained" if share == 1 else f"{share:.0%} of the way"
+    return f"{name} (kept)" if share == kept else name

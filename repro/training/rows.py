@@ -2,6 +2,8 @@
 the checkpoint.
 """
 
+import itertools
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +12,13 @@ import pyarrow
 import pyarrow.compute
 
 from repro.base.errors import InputError
-from repro.training.mining import NEGATIVES
 from repro.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-PASSAGES = ["positive", *(f"negative_{i}" for i in range(1, NEGATIVES + 1))]
-TEXTS = ["query", *PASSAGES]
-COLUMNS = ["query_id", *TEXTS, "label"]
+COLUMNS = ["query_id", "query", "positive", "negative_1", "label"]
+"""What distillation data have at least; the published ones go on to ``negative_8``."""
 
 RetrievalTask = tuple[dict[str, str], dict[str, str], dict[str, set[str]]]
 """Queries and passages by id, and each query's relevant passages."""
@@ -41,10 +41,22 @@ def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
         raise InputError(f"{source} does not load as distillation data ({reason.splitlines()[0]})") from error
     if missing := [column for column in COLUMNS if column not in rows.column_names]:
         raise InputError(f"{source}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
-    _check_texts(rows, source)
-    _check_labels(rows, source)
-    rows = rows.select_columns(COLUMNS).shuffle(seed=recipe.seed)
+    texts = ["query", *passages_of(rows)]
+    _check_texts(rows, texts, source)
+    _check_labels(rows, len(texts) - 2, source)
+    if max(recipe.negatives) >= len(texts) - 2:
+        raise InputError(
+            f"recipe {recipe.name}: negatives: expected positions from 0 to {len(texts) - 3}, since {source} "
+            f"has {len(texts) - 2} negatives a row, found {recipe.negatives}"
+        )
+    rows = rows.select_columns(["query_id", *texts, "label"]).shuffle(seed=recipe.seed)
     return rows.select(range(min(recipe.rows or len(rows), len(rows))))
+
+
+def passages_of(rows: "Dataset") -> list[str]:
+    """Return the columns of a row's passages: ``positive``, ``negative_1``, ``negative_2`` ..."""
+    numbers = itertools.takewhile(lambda n: f"negative_{n}" in rows.column_names, itertools.count(1))
+    return ["positive", *(f"negative_{n}" for n in numbers)]
 
 
 def parquet_files(path: Path) -> list[str]:
@@ -55,9 +67,9 @@ def parquet_files(path: Path) -> list[str]:
     return files
 
 
-def _check_texts(rows: "Dataset", source: str) -> None:
+def _check_texts(rows: "Dataset", columns: list[str], source: str) -> None:
     """Raise InputError for a column of texts that holds something else, or lacks one."""
-    for name in TEXTS:
+    for name in columns:
         column = rows.data.column(name)
         if not (pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type)):
             raise InputError(f"{source}: {name}: expected texts, found {column.type}")
@@ -66,23 +78,23 @@ def _check_texts(rows: "Dataset", source: str) -> None:
             raise InputError(f"{source}: row {row}: {name}: expected a text, found none")
 
 
-def _check_labels(rows: "Dataset", source: str) -> None:
+def _check_labels(rows: "Dataset", negatives: int, source: str) -> None:
     """Raise InputError for the first row that has not as many finite margins as negatives."""
     labels = rows.data.column("label")
     kind = labels.type
     types = pyarrow.types
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
     if not (lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))):
-        raise InputError(f"{source}: label: expected lists of {NEGATIVES} margins, found {kind}")
+        raise InputError(f"{source}: label: expected lists of {negatives} margins, found {kind}")
     finite = pyarrow.compute.is_finite(pyarrow.compute.list_flatten(labels).cast(pyarrow.float64()))
     numbers = pyarrow.compute.list_value_length(labels).fill_null(0).to_numpy()
-    wrong = numbers != NEGATIVES
+    wrong = numbers != negatives
     owners = np.repeat(np.arange(len(numbers)), numbers)
     wrong[owners[~finite.fill_null(False).to_numpy()]] = True
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{source}: row {row + 1}: label: expected {NEGATIVES} finite margins, "
+            f"{source}: row {row + 1}: label: expected {negatives} finite margins, "
             f"found {labels[row].as_py()}"
         )
 
@@ -112,21 +124,31 @@ def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
     return rows.select(kept), aside
 
 
-def choose(row: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """Return a row as the trainer takes it: query, positive, the chosen negatives, their margins.
+def choose(row: dict[str, Any], recipe: Recipe, scale: float) -> dict[str, Any]:
+    """Return a row as the trainer takes it: query, positive, the chosen negatives, the margins to be learned.
 
-    The eight are ordered by ascending margin (hardest first); the recipe says which positions are taken.
+    These are the teacher's (``label``) times ``scale``; where the row has the base's own (``base``), they are
+    mixed with those by the recipe's ``teacher_share``. The negatives are ordered by ascending margin (hardest
+    first), and the recipe says which positions are taken.
     """
-    order = sorted(range(NEGATIVES), key=lambda i: row["label"][i])
+    floor = -math.inf if recipe.margin_floor is None else recipe.margin_floor
+    base, share = row.get("base"), recipe.teacher_share
+
+    def learned(margin: float, i: int) -> float:
+        return margin * scale if base is None else share * margin * scale + (1 - share) * base[i]
+
+    margins = [learned(max(margin, floor), i) for i, margin in enumerate(row["label"])]
+    order = sorted(range(len(margins)), key=lambda i: learned(row["label"][i], i))
     taken = [order[position] for position in recipe.negatives]
-    margins = [max(row["label"][i] * 1.0, recipe.margin_floor) * recipe.margin_scale for i in taken]
     negatives = {f"negative_{n}": row[f"negative_{i + 1}"] for n, i in enumerate(taken, 1)}
-    return {"query": row["query"], "positive": row["positive"], **negatives, "label": margins}
+    label = [margins[i] for i in taken]
+    return {"query": row["query"], "positive": row["positive"], **negatives, "label": label}
 
 
-def training_rows(rows: "Dataset", recipe: Recipe) -> "Dataset":
+def training_rows(rows: "Dataset", recipe: Recipe, scale: float) -> "Dataset":
     """Apply ``choose`` to all rows."""
-    return rows.map(choose, fn_kwargs={"recipe": recipe}, remove_columns=rows.column_names)
+    arguments = {"recipe": recipe, "scale": scale}
+    return rows.map(choose, fn_kwargs=arguments, remove_columns=rows.column_names)
 
 
 def retrieval_task(rows: "Dataset") -> RetrievalTask:
@@ -135,10 +157,11 @@ def retrieval_task(rows: "Dataset") -> RetrievalTask:
     corpus: dict[str, str] = {}
     relevant: dict[str, set[str]] = {}
     ids: dict[str, str] = {}
+    columns = passages_of(rows)
     for row in rows:
         query = str(row["query_id"])
         queries[query] = row["query"]
-        for column in PASSAGES:
+        for column in columns:
             docid = ids.setdefault(row[column], f"p{len(ids)}")
             corpus[docid] = row[column]
         relevant.setdefault(query, set()).add(ids[row["positive"]])

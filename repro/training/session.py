@@ -1,63 +1,33 @@
-"""A training from recipe to model: data made if need be, checkpoints kept and taken up again, the model with
-its card.
-"""
+"""A training from recipe to model: base and data found, or made if need be; what ``fitting.py`` then does."""
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from repro.artifacts.provenance import provenance
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
-from repro.base.files import remove, sha256_file
-from repro.base.progress import note
+from repro.base.files import file_name, remove, sha256_file
 from repro.cli.options import WorkOptions
 from repro.cli.stages import stage
 from repro.cli.training_options import TrainingOptions
-from repro.models.links import write_binary
+from repro.collections.beir import BeirFolder
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import Weights
 from repro.training import checkpoints
+from repro.training.fitting import Training, fit
 from repro.training.hub import push
 from repro.training.processes import alone, first_process, first_process_first
-from repro.training.recipe import Recipe, read_recipe
+from repro.training.recipe import Recipe, entries_of, read_recipe
 from repro.training.rows import parquet_files
+from repro.training.selection import JUDGMENTS
 from repro.training.sources import unchanged, weights_of
 
-if TYPE_CHECKING:
-    from sentence_transformers import SparseEncoder
-
-    from repro.training.rows import RetrievalTask
-    from repro.training.trainer import SpladeTrainer
-
 FORMAT = 1
-FIGURES = {
-    "dot_mrr@10": "RR@10",
-    "query_active_dims": "active terms a query",
-    "corpus_active_dims": "active terms a document",
-}
-"""What the held-out evaluation measures, and what the card calls it."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """A recipe with its base and data, and where the model goes."""
-
-    recipe: Recipe
-    base: Weights
-    parquet: Path | None
-    model: Artifact
-    options: TrainingOptions
-    work: WorkOptions
-
-    @property
-    def checkpoints(self) -> Path:
-        """Where the trainer leaves what an interrupted training goes on from."""
-        return self.model.path.with_name(f"{self.model.path.name}.checkpoints")
+ADAPT = "adapt"
+"""The recipe of --adapt."""
+TRAIN = "train"
+"""The split of a folder whose queries --adapt takes unless it is told."""
 
 
 def train(name: str, options: TrainingOptions, work: WorkOptions) -> Artifact:
@@ -66,7 +36,7 @@ def train(name: str, options: TrainingOptions, work: WorkOptions) -> Artifact:
     InputError if --output has one of other settings, finished or interrupted, and --force is not given.
     """
     refuse_foreign(options.output)
-    recipe = read_recipe(name, _changes(options.set))
+    recipe = _of_collection(read_recipe(name, _changes(options.set)), options)
     _check_tracker(options.report_to)
     with contextlib.ExitStack() as locks:
         base = locks.enter_context(weights_of(_base(recipe.base), work.wait))
@@ -74,13 +44,13 @@ def train(name: str, options: TrainingOptions, work: WorkOptions) -> Artifact:
             parquet = _data(recipe, work)
         locks.enter_context(unchanged(parquet, work.wait))
         model = _model(recipe, base, parquet, options, work)
-        training = Training(recipe, base, parquet, model, options, work)
+        training = Training(recipe, base, parquet, _held_out(parquet), model, options, work)
         if work.force or not alone() or not _is_done(training):
             refuse_other_settings(model, work.force, "repro.train")  # sooner than when another is done
             with _making(training):
                 refuse_other_settings(model, work.force, "repro.train")
                 if work.force or not model.is_current():
-                    _train(training)
+                    fit(training)
                 elif first_process() and not _is_done(training):
                     remove(training.checkpoints)
     if first_process() and options.push_to_hub:
@@ -94,7 +64,7 @@ def _model(
     inputs = {
         "stage": "train",
         "format": FORMAT,
-        "recipe": asdict(recipe),
+        "recipe": entries_of(recipe),
         "base": base.sha256,
         "data": _fingerprint(parquet) if parquet else recipe.data["hub"],
         "stock": options.stock,
@@ -110,100 +80,6 @@ def _is_done(training: Training) -> bool:
     """Tell whether the model is there, and the checkpoints that led to it are not there any more."""
     left = checkpoints.belongs(training.checkpoints, training.model.inputs)
     return training.model.is_current() and not left
-
-
-def _train(training: Training) -> None:
-    """Train, keep the best checkpoint, and leave the model with its card in its folder."""
-    import datasets
-    import torch
-    import transformers
-
-    from repro.training import rows as data
-    from repro.training.trainer import make_trainer, open_model
-
-    recipe, options = training.recipe, training.options
-    datasets.disable_progress_bars()
-    transformers.utils.logging.disable_progress_bar()
-    torch.set_num_threads(training.work.threads)
-    rows = data.read_rows(recipe, training.parquet)
-    kept, aside = data.split(rows, recipe.held_out)
-    task = data.retrieval_task(aside) if len(aside) else None
-    tensorboard = training.model.path.with_name(f"{training.model.path.name}.tensorboard")
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(tensorboard))
-    with first_process_first():
-        resume = checkpoints.prepare(training.checkpoints, training.model.inputs, training.work.force)
-    torch.manual_seed(recipe.seed)
-    encoder = open_model(training.base.path, recipe.max_length, options.stock, training.work.threads)
-    trainer = make_trainer(
-        encoder,
-        recipe,
-        data.training_rows(kept, recipe),
-        task,
-        training.checkpoints,
-        options.report_to,
-        options.log_every,
-    )
-    if first_process():
-        note(
-            f"{recipe.name} ({recipe.origin}): {len(kept):,} rows, {len(aside):,} held out, "
-            f"from {training.base.source}"
-        )
-    trainer.train(resume_from_checkpoint=resume)
-    measured = trainer.held_out(encoder) if trainer.held_out else {}
-    if first_process():
-        _keep(training, encoder, trainer, len(kept), task, measured)
-
-
-def _keep(
-    training: Training,
-    encoder: "SparseEncoder",
-    trainer: "SpladeTrainer",
-    rows: int,
-    task: "RetrievalTask | None",
-    measured: dict[str, float],
-) -> None:
-    """Save the model with its card and log."""
-    from repro.training.card import model_card
-    from repro.training.trainer import HELD_OUT, LOG, read_log
-
-    _refuse_diverged(encoder, training)
-    model, log = training.model, training.checkpoints / LOG
-    seconds = read_log(log)[-1]["seconds"]
-    folder = model.begin()
-    encoder.save_pretrained(str(folder), create_model_card=False)
-    write_binary(folder, folder)
-    held_out = {
-        label: round(float(measured[f"{HELD_OUT}_{key}"]), 4)
-        for key, label in FIGURES.items()
-        if f"{HELD_OUT}_{key}" in measured
-    }
-    facts = {
-        "command": provenance()["command"],
-        "rows": rows,
-        "steps": trainer.state.global_step,
-        "seconds": round(seconds, 1),
-        "queries": len(task[0]) if task else 0,
-        "passages": len(task[1]) if task else 0,
-        "held_out": held_out,
-    }
-    card = model_card(model.path.name, training.recipe, facts)
-    (folder / "README.md").write_text(card, encoding="utf-8")
-    shutil.copyfile(log, folder / "training-log.jsonl")
-    model.finish(folder, **facts, weights=training.base.record())
-    remove(training.checkpoints)
-    note(f"{model.path}: {trainer.state.global_step:,} steps in {seconds:,.0f} s; {held_out}")
-
-
-def _refuse_diverged(encoder: "SparseEncoder", training: Training) -> None:
-    """Raise InputError if the best checkpoint's weights are not finite: nothing could load them."""
-    import torch
-
-    for name, weight in encoder.named_parameters():
-        if not torch.isfinite(weight).all():
-            raise InputError(
-                f"{training.recipe.name}: the training diverged, the weights of {name} are not finite; begin "
-                "anew with a lower learning_rate and --force"
-            )
 
 
 @contextlib.contextmanager
@@ -235,6 +111,47 @@ def _base(name: str) -> System:
     return entry if entry and entry.kind == "splade" else own_system("splade", name, f"base: {name}")
 
 
+def _of_collection(recipe: Recipe, options: TrainingOptions) -> Recipe:
+    """Return the recipe for the collection that --adapt names, if it does, and the teacher and queries that
+    the options name.
+
+    Its name is then the collection's, so that models of several stand side by side.
+    """
+    folder = options.adapt is not None and (Path(options.adapt).is_dir() or options.adapt == "sample")
+    asked = {
+        "collection": options.adapt,
+        "split": options.split or (TRAIN if folder else None),
+        "queries_from": ",".join(options.queries_from) if options.queries_from else None,
+        "teacher": options.teacher,
+    }
+    changed = {key: value for key, value in asked.items() if value is not None}
+    if not changed:
+        return recipe
+    if "collection" not in recipe.data:
+        option = "adapt" if options.adapt else min(changed).replace("_", "-")
+        raise InputError(f"--{option}: recipe {recipe.name} distils no collection")
+    data = {**recipe.data, **changed}
+    if options.queries_from == (JUDGMENTS,):
+        data.pop("rows", None)  # it counts what is drawn
+    elif options.queries_from and JUDGMENTS not in options.queries_from and not _is_judged(data):
+        data.pop("held_out", None)
+    if options.adapt is None:
+        return replace(recipe, data=data)
+    if not folder and options.split is None:
+        del data["split"]  # the ir_datasets id names it
+    place = Path(options.adapt).resolve().name if folder else options.adapt
+    return replace(recipe, name=f"{recipe.name}-{file_name(place)}", data=data)
+
+
+def _is_judged(data: dict[str, str | int]) -> bool:
+    """Tell whether a folder has the split; anything else that is a collection has."""
+    folder = Path(str(data["collection"]))
+    try:
+        return not folder.is_dir() or bool(BeirFolder(folder, str(data["split"])).qrels_file())
+    except InputError:
+        return False
+
+
 def _data(recipe: Recipe, work: WorkOptions) -> Path | None:
     """Return the parquet file or folder that the recipe names, made first if need be; None for the Hub."""
     if "hub" in recipe.data:
@@ -244,13 +161,40 @@ def _data(recipe: Recipe, work: WorkOptions) -> Path | None:
         if not path.exists():
             raise InputError(f"data: there is no {path}; make it with python -m repro.distill")
         return path
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in recipe.data.items()]
+    data = {**recipe.data, "negatives_from": _negatives_from(recipe)}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in data.items()]
     again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
     return Path(stage("repro.distill", *options, again).run())
 
 
+def _negatives_from(recipe: Recipe) -> str:
+    """Return the systems that candidates come from, ``base`` and ``teacher`` by the names they have as
+    systems; a cross-encoder has none.
+    """
+    base = recipe.base if recipe.base in table_systems() else f"splade:{recipe.base}"
+    kind, _, model = str(recipe.data["teacher"]).partition(":")
+    teacher = model if model in table_systems() else f"{kind}:{model}"
+    named = {"base": base, "teacher": teacher if kind == "dense" and model else ""}
+    systems = (name.strip() for name in str(recipe.data["negatives_from"]).split(","))
+    found = dict.fromkeys(filter(None, (named.get(name, name) for name in systems)))
+    if not found:
+        raise InputError(
+            "data: negatives_from: a cross-encoder ranks no candidates; name a system, such as bm25"
+        )
+    return ",".join(found)
+
+
+def _held_out(parquet: Path | None) -> Path | None:
+    """Return the folder of held-out queries beside distilled rows, if there is one."""
+    folder = parquet / "held-out" if parquet is not None else None
+    return folder if folder and folder.is_dir() else None
+
+
 def _fingerprint(path: Path) -> str:
-    return " ".join(sha256_file(Path(file)) for file in parquet_files(path))
+    """Return the checksums of distilled rows and of what is held out of them."""
+    held_out = _held_out(path)
+    beside = sorted(file for file in held_out.rglob("*") if file.is_file()) if held_out else []
+    return " ".join(sha256_file(file) for file in [*map(Path, parquet_files(path)), *beside])
 
 
 def _changes(pairs: list[str]) -> dict[str, str]:

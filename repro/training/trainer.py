@@ -1,7 +1,7 @@
 """The training itself: Sentence Transformers' trainer and losses over this project's max-pooled head.
 
-Loss: SpladeLoss of SparseMarginMSELoss (Hofstätter et al. 2020, arXiv:2010.02666) and FLOPS regularisers
-(Paria et al. 2020, arXiv:2004.05665) of queries and documents.
+Loss: SpladeLoss of what ``losses.py`` has, and FLOPS regularisers (Paria et al. 2020, arXiv:2004.05665) of
+queries and documents.
 """
 
 import json
@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.distributed
 from sentence_transformers import SparseEncoder, SparseEncoderTrainer, SparseEncoderTrainingArguments
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sparse_encoder.callbacks.splade_callbacks import (
     SpladeRegularizerWeightSchedulerCallback,
 )
 from sentence_transformers.sparse_encoder.evaluation import SparseInformationRetrievalEvaluator
-from sentence_transformers.sparse_encoder.losses import FlopsLoss, SparseMarginMSELoss, SpladeLoss
+from sentence_transformers.sparse_encoder.losses import SpladeLoss
 from sentence_transformers.sparse_encoder.modules import SpladePooling
+from torch import nn
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from repro.base.errors import InputError
@@ -29,8 +29,10 @@ from repro.base.files import write_text
 from repro.base.progress import note
 from repro.splade.acceleration import accelerate
 from repro.splade.loading import load_masked_lm
+from repro.training.losses import ActiveTermsController, Distillation, GlobalFlops
 from repro.training.recipe import Recipe
 from repro.training.rows import RetrievalTask
+from repro.training.settings import Settings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,9 +45,11 @@ LOG = "log.jsonl"
 """The training log's name among the checkpoints."""
 
 
-def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> SparseEncoder:
+def open_model(
+    folder: Path, max_length: int, stock: bool, threads: int, dropout: float | None = None
+) -> SparseEncoder:
     """Return a SPLADE-max model over a folder's masked language model, with this project's head unless
-    ``stock``.
+    ``stock``. ``dropout`` is that of training, instead of the model's own.
 
     InputError if the folder has no such model, or it has fewer positions than ``max_length``.
     """
@@ -59,32 +63,23 @@ def open_model(folder: Path, max_length: int, stock: bool, threads: int) -> Spar
         processor_kwargs=local,
         config_kwargs=local,
     )
-    positions = getattr(body.config, "max_position_embeddings", max_length)
-    if max_length > positions:
+    positions = longest(body)
+    if positions is not None and max_length > positions:
         raise InputError(f"max_length: expected at most {positions}, the positions of {folder}")
+    if dropout is not None:
+        for module in body.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
     device = "cuda" if torch.cuda.is_available() else "cpu"
     modules = [body, SpladePooling("max")]
     model = SparseEncoder(modules=modules, device=device, similarity_fn_name="dot", trust_remote_code=False)
     return model if stock else accelerate(model, threads)
 
 
-class GlobalFlops(FlopsLoss):
-    """The FLOPS term of the whole batch, whatever the number of processes it is spread over; counts active
-    terms, too.
-    """
-
-    active_terms: torch.Tensor
-    """A text's, on average over the last batch."""
-
-    def compute_loss_from_embeddings(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Return the sum over terms of the squared mean weight."""
-        self.active_terms = (embeddings.detach() > 0).sum(dim=1).float().mean()
-        mean = embeddings.mean(dim=0)
-        if torch.distributed.is_initialized() and self.training:
-            from torch.distributed.nn.functional import all_reduce
-
-            mean = all_reduce(mean) / torch.distributed.get_world_size()
-        return (mean**2).sum()
+def longest(model: SparseEncoder | Transformer) -> int | None:
+    """Return the number of positions that a model has embeddings for; None if it needs none."""
+    body = model[0] if isinstance(model, SparseEncoder) else model
+    return getattr(body.config, "max_position_embeddings", None)
 
 
 class SpladeTrainer(SparseEncoderTrainer):
@@ -172,9 +167,21 @@ def read_log(path: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines[:-1]]
 
 
+def base_is_best(state: TrainerState) -> str | None:
+    """Return, in a sentence, that no checkpoint beats the base on the held-out queries; None if one does."""
+    measured = [line[METRIC] for line in state.log_history if METRIC in line and not line["step"]]
+    if not measured or state.best_metric is None or state.best_metric > measured[0]:
+        return None
+    return (
+        f"no checkpoint beats the base on the held-out queries: RR@10 {measured[0]:.4f} before training, "
+        f"{state.best_metric:.4f} at best; take the base, or a recipe with averages, which may keep it"
+    )
+
+
 def make_trainer(
     model: SparseEncoder,
     recipe: Recipe,
+    settings: Settings,
     rows: "Dataset",
     task: RetrievalTask | None,
     folder: Path,
@@ -187,18 +194,21 @@ def make_trainer(
     schedule or an optimiser that transformers does not know.
     """
     try:
-        arguments = _arguments(recipe, len(rows), bool(task), folder, report_to, log_every)
+        arguments = _arguments(recipe, settings, len(rows), bool(task), folder, report_to, log_every)
     except ValueError as error:  # a schedule or an optimiser that transformers does not know
         raise InputError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from error
     query_terms, document_terms = GlobalFlops(model), GlobalFlops(model)
     loss = SpladeLoss(
         model,
-        SparseMarginMSELoss(model),
+        Distillation(model, recipe.loss, settings.temperature, recipe.in_batch),
         document_regularizer_weight=recipe.document_regularizer_weight,
         query_regularizer_weight=recipe.query_regularizer_weight,
         document_regularizer=document_terms,
         query_regularizer=query_terms,
     )
+    regulariser: TrainerCallback = SpladeRegularizerWeightSchedulerCallback(loss)
+    if settings.query_terms and settings.document_terms:
+        regulariser = ActiveTermsController(loss, settings.query_terms, settings.document_terms)
     trainer = SpladeTrainer(
         query_terms,
         document_terms,
@@ -207,7 +217,7 @@ def make_trainer(
         args=arguments,
         train_dataset=rows,
         loss=loss,
-        callbacks=[SpladeRegularizerWeightSchedulerCallback(loss), TrainingLog(folder / LOG)],
+        callbacks=[regulariser, TrainingLog(folder / LOG)],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -229,19 +239,25 @@ def _evaluator(task: RetrievalTask) -> SparseInformationRetrievalEvaluator:
 
 
 def _arguments(
-    recipe: Recipe, rows: int, evaluated: bool, folder: Path, report_to: str, log_every: int | None
+    recipe: Recipe,
+    settings: Settings,
+    rows: int,
+    evaluated: bool,
+    folder: Path,
+    report_to: str,
+    log_every: int | None,
 ) -> SparseEncoderTrainingArguments:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.batch_size % processes:
         raise InputError(f"batch_size: {recipe.batch_size} is not divisible by {processes} processes")
-    steps = math.ceil(math.ceil(rows / recipe.batch_size) * recipe.epochs)
+    steps = math.ceil(math.ceil(rows / recipe.batch_size) * settings.epochs)
     every = max(1, steps // recipe.evaluations)
     arguments = SparseEncoderTrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=recipe.epochs,
+        num_train_epochs=settings.epochs,
         per_device_train_batch_size=recipe.batch_size // processes,
         per_device_eval_batch_size=64,
-        learning_rate=recipe.learning_rate,
+        learning_rate=settings.learning_rate,
         lr_scheduler_type=recipe.schedule,
         warmup_steps=round(recipe.warmup_ratio * steps),
         optim=recipe.optimizer,

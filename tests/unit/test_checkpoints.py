@@ -7,7 +7,7 @@ import torch
 
 from repro.base.errors import InputError
 from repro.training.checkpoints import prepare
-from repro.training.session import _refuse_diverged
+from repro.training.fitting import _refuse_diverged
 
 
 def test_checkpoints_of_other_settings_are_not_thrown_away(tmp_path):

@@ -10,8 +10,8 @@ from conftest import REPOSITORY
 from repro.base.errors import InputError
 from repro.formats.runs import RankedRun
 from repro.training.mining import candidates, mine
-from repro.training.recipe import FOLDER, read_recipe
-from repro.training.rows import choose, read_rows, split
+from repro.training.recipe import FOLDER, OPTIONAL, as_yaml, entries_of, read_recipe
+from repro.training.rows import choose, passages_of, read_rows, retrieval_task, split
 
 PUBLISHED = REPOSITORY.parent / "shared" / "published.yaml"
 
@@ -56,10 +56,38 @@ def test_negatives_are_chosen_by_ascending_margin():
     row |= {f"negative_{i}": f"n{i}" for i in range(1, 9)}
     # margins ascending: 0.2 (n2), 1.5 (n6), 2 (n7), 3 (n4), 5 (n1), 6 (n8), 7 (n5), 8 (n3);
     # positions 0, 1, 4, 7
-    chosen = choose(row, recipe)
+    chosen = choose(row, recipe, recipe.margin_scale)
     assert [chosen[f"negative_{i}"] for i in range(1, 5)] == ["n2", "n6", "n1", "n3"]
     assert chosen["label"] == [1.0, 1.5, 5.0, 8.0]  # the least is raised to the floor
+    assert set(chosen) == {"query", "positive", *(f"negative_{i}" for i in range(1, 5)), "label"}
+    assert choose(row, recipe, 10.0)["label"] == [
+        10.0,
+        15.0,
+        50.0,
+        80.0,
+    ]  # the floor is of what the teacher says
     assert read_recipe("splade-tiny", {}).negatives == [0, 2, 4, 6]
+
+
+def test_without_a_floor_a_negative_may_be_better_than_the_positive():
+    recipe = read_recipe("splade-mini", {"margin_floor": "null", "negatives": "[0, 2]"})
+    row = {"query": "q", "positive": "p", "label": [1.0, -2.0, 3.0]}
+    row |= {f"negative_{i}": f"n{i}" for i in (1, 2, 3)}
+    assert recipe.margin_floor is None
+    chosen = choose(row, recipe, 2.0)
+    assert chosen["label"] == [-4.0, 6.0]
+    assert (chosen["negative_1"], chosen["negative_2"]) == ("n2", "n3")
+
+
+def test_the_bases_margins_are_mixed_in_and_the_hardest_is_that_of_the_mixture():
+    changes = {"teacher_share": "0.25", "margin_floor": "null", "negatives": "[0, 1]"}
+    recipe = read_recipe("splade-mini", changes)
+    row = {"query": "q", "positive": "p", "label": [1.0, 2.0, 3.0], "base": [40.0, 8.0, 4.0]}
+    row |= {f"negative_{i}": f"n{i}" for i in (1, 2, 3)}
+    chosen = choose(row, recipe, 4.0)  # .25 x 4 x label + .75 x base: 31, 8, 6
+    assert chosen["label"] == [6.0, 8.0]
+    assert (chosen["negative_1"], chosen["negative_2"]) == ("n3", "n2")
+    assert "base" not in chosen and "negative_3" not in chosen
 
 
 def test_held_out_rows_share_no_query_and_no_positive_with_the_others():
@@ -120,6 +148,9 @@ def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
     assert "twin" not in row.negatives and len(set(row.negatives)) == 8
 
 
+COLLECTION = "{collection: x, split: test, teacher: t, negatives_from: bm25, depth: 9}"
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -141,12 +172,90 @@ def test_near_duplicates_of_a_positive_are_dropped_and_random_ones_fill_up():
         {"seed": "4294967296"},
         {"query_regularizer_weight": "-0.1"},
         {"origin": "[ours]"},
+        {"margin_scale": "automatic"},
+        {"margin_scale": "base"},
+        {"margin_scale": "null"},
+        {"margin_floor": "auto"},
+        {"epochs": "base"},
+        {"batch_size": "auto"},
+        {"max_length": "64.0"},
+        {"negatives": "[-1]"},
+        {"negatives": "[0.5]"},
+        {"negatives": "[]"},
+        {"negatives": "auto"},
+        {"loss": "mse"},
+        {"in_batch": "1"},
+        {"teacher_share": "0"},
+        {"teacher_share": "1.1"},
+        {"active_terms": "auto"},
+        {"active_terms": "0"},
+        {"active_terms": ".inf"},
+        {"active_terms": "true"},
+        {"dropout": "1"},
+        {"dropout": "-0.1"},
+        {"averages": "0.5"},
+        {"averages": "[0, 1]"},
+        {"averages": "[1.5]"},
+        {"averages": "[true]"},
+        {"averages": "[.nan]"},
+        {"data": COLLECTION.replace("}", ", shards: 3}")},
+        {"data": COLLECTION.replace("}", ", rows: many}")},
+        {"data": COLLECTION.replace("}", ", held_out: 1.5}")},
+        {"data": COLLECTION.replace("}", ", queries_from: [judgments]}")},
+        {"data": COLLECTION.replace(", depth: 9", "")},
+        {"data": "{parquet: x, rows: 9}"},
     ],
     ids=str,
 )
 def test_values_that_a_key_cannot_have_are_refused(change):
     with pytest.raises(InputError, match=rf"sample.yaml: {next(iter(change))}: expected .*, found"):
         read_recipe("sample", change)
+
+
+def test_numbers_that_are_left_to_the_data_are_auto():
+    keys = ("margin_scale", "epochs", "learning_rate", "max_length")
+    recipe = read_recipe("sample", dict.fromkeys(keys, "auto"))
+    assert [getattr(recipe, key) for key in keys] == ["auto"] * 4
+    adapt = read_recipe("adapt", {})
+    assert [getattr(adapt, key) for key in keys] == ["auto"] * 4
+    assert adapt.active_terms == "base" and adapt.averages == [0.33, 0.67, 1]
+
+
+def test_keys_that_may_be_left_out_change_nothing_where_they_are():
+    """Models that were trained before there were such keys are of the same recipe still."""
+    recipe = read_recipe("sample", {})
+    assert (recipe.loss, recipe.in_batch, recipe.teacher_share) == ("margin_mse", False, 1.0)
+    assert recipe.active_terms is None and recipe.dropout is None and recipe.averages == []
+    entries = entries_of(recipe)
+    assert entries.keys().isdisjoint(OPTIONAL) and entries["name"] == "sample"
+    usual = {"loss": "margin_mse", "teacher_share": "1", "active_terms": "null", "averages": "[]"}
+    assert entries_of(read_recipe("sample", usual)) == entries
+    assert entries_of(read_recipe("sample", {"teacher_share": "0.5"})) == {**entries, "teacher_share": 0.5}
+
+
+@pytest.mark.parametrize("name", ["adapt", "sample", "splade-mini"])
+def test_a_recipe_as_a_card_shows_it_is_a_recipe(name, tmp_path):
+    recipe = read_recipe(name, {"seed": "7"})
+    (tmp_path / f"{name}.yaml").write_text(as_yaml(recipe))
+    assert read_recipe(str(tmp_path / f"{name}.yaml"), {}) == recipe
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers():
+    recipe = read_recipe("sample", {"learning_rate": "8e-5", "active_terms": "1e2", "margin_floor": "5e-1"})
+    assert (recipe.learning_rate, recipe.active_terms, recipe.margin_floor) == (8e-5, 100.0, 0.5)
+
+
+def test_a_collection_may_say_how_it_is_distilled():
+    told = COLLECTION.replace(
+        "}", ", queries_from: 'titles', rows: 9, negatives: 12, positives: 2, held_out: 3}"
+    )
+    recipe = read_recipe("sample", {"data": told, "negatives": "[0, 11]"})
+    assert recipe.data["negatives"] == 12 and recipe.negatives == [0, 11]
+    for data, position in ((told, 12), (told.replace("12", "4"), 4), (COLLECTION, 8)):
+        with pytest.raises(
+            InputError, match=f"negatives: expected positions from 0 to {position - 1}, found"
+        ):
+            read_recipe("sample", {"data": data, "negatives": f"[0, {position}]"})
 
 
 @pytest.mark.parametrize(
@@ -201,6 +310,33 @@ def test_columns_of_another_kind_are_named(changes, expected, tmp_path):
     pyarrow.parquet.write_table(distilled(**changes), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match=expected):
         read_rows(read_recipe("sample", {}), tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("count", [4, 12])
+def test_rows_have_as_many_negatives_as_there_are_columns(count, tmp_path):
+    path = tmp_path / "rows.parquet"
+    row = {"query_id": ["1"], "query": ["q"], "positive": ["p"], "label": [[0.5] * count]}
+    row |= {f"negative_{i}": [f"n{i}"] for i in range(1, count + 1)}
+    pyarrow.parquet.write_table(pyarrow.table(row | {"note": ["not looked at"]}), path)
+    rows = read_rows(read_recipe("sample", {"negatives": "[0, 3]"}), path)
+    assert passages_of(rows) == ["positive", *(f"negative_{i}" for i in range(1, count + 1))]
+    assert rows.column_names == ["query_id", "query", *passages_of(rows), "label"]
+    assert len(retrieval_task(rows)[1]) == count + 1
+    expected = f"expected positions from 0 to {count - 1}, since .* has {count} negatives a row, found"
+    beyond = read_recipe("sample", {"data": "{parquet: x}", "negatives": f"[0, {count}]"})
+    with pytest.raises(InputError, match=f"recipe sample: negatives: {expected}"):
+        read_rows(beyond, path)
+
+
+def test_a_label_of_as_many_margins_as_there_are_negatives_is_expected(tmp_path):
+    path = tmp_path / "rows.parquet"
+    row = {"query_id": ["1"], "query": ["q"], "positive": ["p"], "label": [[0.5] * 8]}
+    pyarrow.parquet.write_table(pyarrow.table(row | {f"negative_{i}": ["n"] for i in range(1, 5)}), path)
+    with pytest.raises(InputError, match="row 1: label: expected 4 finite margins"):
+        read_rows(read_recipe("sample", {}), path)
+    pyarrow.parquet.write_table(pyarrow.table(row), path)
+    with pytest.raises(InputError, match="no column 'negative_1'; expected query_id, query, positive"):
+        read_rows(read_recipe("sample", {}), path)
 
 
 def test_damaged_parquet_is_a_sentence(tmp_path):

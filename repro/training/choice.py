@@ -1,0 +1,185 @@
+"""Which weights are kept of a training: the base's, the trained ones, or an average of both.
+
+Averages of the two lie on a line, w = base + share (trained - base), which often has a better point than its
+ends (Wortsman et al. 2022, arXiv:2109.01903). Each is measured on held-out queries as a table would measure
+it: impacts, dot products, nDCG@10 with all judgments. Those that beat the base significantly, corrected for
+the choice among them, and whose documents have no more terms than the base's, may be kept; if there is none,
+the base is. Of several it is the surest (least p, that is greatest t): by the mean, the longest step would
+more often be ahead by luck.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from repro.base.progress import bar
+from repro.collections.model import Collection
+from repro.evaluation.measures import Figures, evaluate, parse_measures
+from repro.evaluation.significance import better_than_baseline
+from repro.models.systems import MAX_LENGTH, QUERY_MAX_LENGTH
+from repro.splade.encoder import SpladeEncoder, impacts
+
+if TYPE_CHECKING:
+    from sentence_transformers import SparseEncoder
+
+MEASURE = "nDCG@10"
+MEASURES = parse_measures([MEASURE, "RR@10"])
+DEPTH = 100
+SIGNIFICANT = 0.05
+QUERIES = 64
+"""Queries whose scores for all documents are held at a time."""
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Weights at ``share`` of the way from base to trained, and what was measured of them.
+
+    ``p`` is the corrected p-value of its nDCG@10 being no better than the base's; None: the base itself.
+    """
+
+    share: float
+    figures: Figures
+    query_terms: float
+    document_terms: float
+    p: float | None = None
+
+    def record(self) -> dict[str, float | None]:
+        """Return the figures for the log, the card and the manifest."""
+        means = {name: round(value, 4) for name, value in self.figures.mean.items()}
+        p = None if self.p is None else round(self.p, 4)
+        terms = {"terms/query": round(self.query_terms, 2), "terms/doc": round(self.document_terms, 2)}
+        return {"share": self.share, **means, **terms, "p": p}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates, the base first, the one that is kept, and why, in a sentence."""
+
+    candidates: list[Candidate]
+    kept: Candidate
+    why: str
+
+
+def average(base: Weights, trained: Weights, share: float) -> Weights:
+    """Return the weights at ``share`` of the way from ``base`` (0) to ``trained`` (1)."""
+    if share == 0:
+        return base
+    return {
+        name: torch.lerp(weight, trained[name], share) if weight.is_floating_point() else weight
+        for name, weight in base.items()
+    }
+
+
+def choose_weights(
+    model: "SparseEncoder",
+    base: Weights,
+    shares: Sequence[float],
+    held_out: Collection,
+    threads: int,
+    most_terms: float | None = None,
+) -> Choice:
+    """Measure the base and each share of what ``model`` has become; leave what is kept in ``model``.
+
+    A document may have as many terms as the base gives it, or ``most_terms``, on average.
+    """
+    trained = _weights(model)
+    if not all(weight.isfinite().all() for weight in trained.values() if weight.is_floating_point()):
+        model.load_state_dict(base)
+        kept = measure(model, 0.0, held_out, threads)
+        return Choice([kept], kept, "the training diverged, so the base's weights are kept as they are")
+    found = []
+    with bar(1 + len(shares), "choosing among averages", "models") as progress:
+        for share in (0.0, *shares):
+            model.load_state_dict(average(base, trained, share))
+            found.append(measure(model, share, held_out, threads))
+            progress.update()
+    p_values = better_than_baseline([c.figures for c in found[1:]], found[0].figures, MEASURE)
+    tested = [
+        Candidate(c.share, c.figures, c.query_terms, c.document_terms, p) for c, p in zip(found[1:], p_values)
+    ]
+    choice = _choose(found[0], tested, max(found[0].document_terms, most_terms or 0.0))
+    model.load_state_dict(average(base, trained, choice.kept.share))
+    return choice
+
+
+def keep_average(model: "SparseEncoder", base: Weights, shares: Sequence[float]) -> tuple[float, str]:
+    """Leave the median of the shares in ``model``, where nothing is held out to choose by; return it, and why
+    in a sentence.
+    """
+    share = sorted(shares)[(len(shares) - 1) // 2]
+    model.load_state_dict(average(base, _weights(model), share))
+    return share, (
+        f"kept {share:.0%} of the way from the base, unmeasured: no judged queries are held out to choose by"
+    )
+
+
+def _weights(model: "SparseEncoder") -> Weights:
+    """Return a copy of a model's weights, on the CPU."""
+    return {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
+
+
+def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choice:
+    better = [c for c in tested if c.p is not None and c.p < SIGNIFICANT]
+    eligible = [c for c in better if c.document_terms <= most_terms]
+    if better:
+        best = min(eligible or better, key=lambda c: (c.p, -c.figures.mean[MEASURE]))
+    else:
+        best = max(tested, key=lambda c: c.figures.mean[MEASURE])
+    before, after = base.figures.mean[MEASURE], best.figures.mean[MEASURE]
+    queries = len(base.figures.per_query)
+    measured = f"{MEASURE} {before:.4f} -> {after:.4f} on {queries:,} held-out queries (p = {best.p:.4f})"
+    if eligible:
+        return Choice([base, *tested], best, f"kept {best.share:.0%} of the way from the base: {measured}")
+    if better:
+        why = (
+            f"what beats the base has more terms a document ({best.document_terms:.1f}, held to "
+            f"{most_terms:.1f}), so the base's weights are kept as they are: {best.share:.0%} of the way "
+            f"from it has {measured}"
+        )
+    else:
+        why = (
+            "nothing beats the base significantly, so its weights are kept as they are: the best average of "
+            f"base and trained weights, at {best.share:.0%}, has {measured}"
+        )
+    return Choice([base, *tested], base, why)
+
+
+def measure(model: "SparseEncoder", share: float, held_out: Collection, threads: int) -> Candidate:
+    """Search the held-out collection with a model as it is, and evaluate that."""
+    encoder = SpladeEncoder(model, threads, device="cpu")
+    documents = list(held_out.documents())
+    queries, qrels = held_out.queries(), held_out.qrels()
+    passages = encoder.encode((document.text for document in documents), MAX_LENGTH)
+    topics = encoder.encode((query.text for query in queries), QUERY_MAX_LENGTH["splade"])
+    terms = [weights.nnz / weights.shape[0] for weights in (topics, passages)]  # as the table counts them
+    ids = np.array([document.id for document in documents])
+    ranked = _search(_quantised(topics), _quantised(passages), [query.id for query in queries], ids)
+    return Candidate(
+        share,
+        evaluate(qrels, ranked, MEASURES),
+        *terms,
+    )
+
+
+def _search(
+    queries: csr_matrix, documents: csr_matrix, names: list[str], ids: np.ndarray
+) -> Iterator[tuple[str, dict[str, float]]]:
+    """Yield each query with its best documents by inverse rank, ties by id, as Anserini orders them."""
+    by_id = np.argsort(ids, kind="stable")
+    columns, ids = documents[by_id].T.tocsc(), ids[by_id]
+    for start in range(0, len(names), QUERIES):
+        scores = (queries[start : start + QUERIES] @ columns).toarray()
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :DEPTH]
+        for name, row, order in zip(names[start:], scores, best):
+            yield name, {str(ids[i]): -float(rank) for rank, i in enumerate(order) if row[i] > 0}
+
+
+def _quantised(weights: csr_matrix) -> csr_matrix:
+    quantised = csr_matrix((impacts(weights.data), weights.indices, weights.indptr), weights.shape, copy=True)
+    quantised.eliminate_zeros()
+    return quantised

@@ -1,0 +1,147 @@
+"""Averages of base and trained weights, and which of them is kept by what held-out queries say."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import write_beir
+
+from repro.collections.opening import open_collection
+from repro.evaluation.measures import Figures
+from repro.models.systems import find_system
+from repro.models.weights import resolve
+from repro.training import choice
+from repro.training.choice import MEASURE, Candidate, average, choose_weights, keep_average
+from repro.training.trainer import open_model
+
+SHARES = [0.33, 0.67, 1]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return resolve(find_system("splade-tiny")).path
+
+
+@pytest.fixture
+def model(tiny):
+    return open_model(tiny, 64, stock=False, threads=1)
+
+
+def weights(model):
+    return {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+
+
+def disturb(model, size, seed=1):
+    """Move all weights by noise of ``size`` times their own deviation, as a training would; return them."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += size * weight.std() * torch.randn(weight.shape, generator=generator)
+    return weights(model)
+
+
+def same(one, other):
+    """Tell whether weights are equal, to the bit."""
+    return one.keys() == other.keys() and all(
+        weight.numpy().tobytes() == other[name].numpy().tobytes() for name, weight in one.items()
+    )
+
+
+def candidate(share, values, terms=100.0, p=None):
+    per_query = {f"q{i}": {MEASURE: value} for i, value in enumerate(values)}
+    return Candidate(
+        share, Figures({MEASURE: float(np.mean(values))}, per_query, len(values), 0), 10.0, terms, p
+    )
+
+
+def test_an_average_is_between_the_base_and_the_trained_weights():
+    base = {"w": torch.tensor([1.0, -2.0, 0.1]), "ids": torch.tensor([0, 1, 2])}
+    trained = {"w": torch.tensor([3.0, 2.0, 0.7]), "ids": torch.tensor([0, 1, 2])}
+    assert torch.equal(average(base, trained, 0)["w"], base["w"])
+    assert torch.equal(average(base, trained, 1)["w"], trained["w"])
+    assert torch.allclose(average(base, trained, 0.5)["w"], torch.tensor([2.0, 0.0, 0.4]))
+    assert torch.allclose(average(base, trained, 0.25)["w"], torch.tensor([1.5, -1.0, 0.25]))
+    assert torch.equal(average(base, trained, 0.5)["ids"], base["ids"])
+
+
+def test_the_ends_of_the_line_are_the_models_themselves_to_the_bit(model):
+    base = weights(model)
+    trained = disturb(model, 0.1)
+    assert same(average(base, trained, 0), base) and same(average(base, trained, 1), trained)
+    assert not same(average(base, trained, 0.5), base)
+
+
+def test_without_held_out_queries_the_median_of_the_shares_is_left(model):
+    base = weights(model)
+    trained = disturb(model, 0.1)
+    share, why = keep_average(model, base, [1, 0.33, 0.67])
+    assert share == 0.67 and "67% of the way from the base" in why and "unmeasured" in why
+    assert same(weights(model), average(base, trained, 0.67))
+
+
+@pytest.fixture(scope="module")
+def held_out(tmp_path_factory):
+    """A part of the sample in BEIR's layout: 15 queries and the beginnings of what is judged for them."""
+    collection = open_collection("sample")
+    queries = collection.queries()[:15]
+    qrels = {query.id: collection.qrels()[query.id] for query in queries}
+    pool = {docid for judged in qrels.values() for docid in judged}
+    folder = tmp_path_factory.mktemp("choice") / "part"
+    write_beir(
+        folder,
+        [(d.id, "", " ".join(d.text.split()[:12])) for d in collection.documents() if d.id in pool],
+        [(query.id, query.text) for query in queries],
+        [(query, docid, grade) for query, judged in qrels.items() for docid, grade in judged.items()],
+    )
+    return folder
+
+
+def test_a_training_that_only_did_harm_leaves_exactly_the_bases_weights(model, held_out):
+    base = weights(model)
+    disturb(model, 0.5)
+    found = choose_weights(model, base, SHARES, open_collection(str(held_out)), 1)
+    assert same(weights(model), base)
+    assert found.kept is found.candidates[0] and found.kept.share == 0 and found.kept.p is None
+    assert [each.share for each in found.candidates] == [0, *SHARES]
+    assert all(each.p > 0.05 for each in found.candidates[1:])
+    assert "nothing beats the base significantly" in found.why and "on 15 held-out queries" in found.why
+
+
+def test_a_training_that_helped_is_kept_with_the_share_that_helped_most(model, held_out):
+    """The base is a model that was spoiled, and the trained one splade-tiny: the way back helps."""
+    trained = weights(model)
+    base = disturb(model, 0.5)
+    model.load_state_dict(trained)
+    found = choose_weights(model, base, SHARES, open_collection(str(held_out)), 1)
+    figures = {each.share: each.figures.mean[MEASURE] for each in found.candidates}
+    assert figures[0] < figures[1] - 0.1
+    first, *tested = found.candidates
+    allowed = [each for each in tested if each.p < 0.05 and each.document_terms <= first.document_terms]
+    assert found.kept.share == min(allowed, key=lambda each: (each.p, -each.figures.mean[MEASURE])).share > 0
+    assert same(weights(model), average(base, trained, found.kept.share))
+    assert f"kept {found.kept.share:.0%} of the way" in found.why and f"{figures[0]:.4f} -> " in found.why
+
+
+def test_the_surest_of_those_that_are_significant_is_kept():
+    base = candidate(0, [0.5] * 10)
+    tested = [
+        candidate(0.3, [0.6] * 10, p=0.02),
+        candidate(0.6, [0.7] * 10, p=0.01),
+        candidate(0.8, [0.8] * 10, p=0.04),
+        candidate(1, [0.9] * 10, p=0.06),
+    ]
+    found = choice._choose(base, tested, base.document_terms)
+    assert found.kept.share == 0.6 and found.candidates == [base, *tested]
+    tie = [candidate(0.3, [0.6] * 10, p=0.01), candidate(0.6, [0.7] * 10, p=0.01)]
+    assert choice._choose(base, tie, base.document_terms).kept is tie[1]
+    assert choice._choose(base, tested[3:], base.document_terms).kept is base
+
+
+def test_what_has_more_terms_a_document_than_the_base_is_not_kept():
+    base = candidate(0, [0.5] * 10, terms=100.0)
+    denser = candidate(1, [0.9] * 10, terms=101.0, p=0.001)
+    found = choice._choose(base, [denser, candidate(0.3, [0.6] * 10, terms=100.0, p=0.01)], 100.0)
+    assert found.kept.share == 0.3
+    refused = choice._choose(base, [denser], 100.0)
+    assert refused.kept is base and "what beats the base has more terms a document" in refused.why
+    assert "101.0, held to 100.0" in refused.why and "nothing beats the base" not in refused.why
+    assert choice._choose(base, [denser], 101.0).kept is denser  # where a recipe states a number
