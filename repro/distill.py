@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     add_options(parser, CollectionOptions, DistillationOptions, WorkOptions)
     parsed = parser.parse_args(argv)
     collection, work = read_options(CollectionOptions, parsed), read_options(WorkOptions, parsed)
-    from repro.training.distillation import distill
+    from repro.distillation.distilling import distill
 
     print(distill(collection, read_options(DistillationOptions, parsed), work).path)
     return 0

@@ -1,1 +1,1 @@
-"""Training SPLADE models: recipes, distillation data, teachers, the trainer, model cards."""
+"""Training SPLADE models: recipes, the trainer and its losses, the choice of weights, model cards."""

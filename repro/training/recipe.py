@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from repro.base.errors import InputError
-from repro.training.mining import NEGATIVES
+from repro.distillation.mining import NEGATIVES
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
 DATA: tuple[dict[str, type], ...] = (

@@ -12,16 +12,16 @@ from repro.cli.options import WorkOptions
 from repro.cli.stages import stage
 from repro.cli.training_options import TrainingOptions
 from repro.collections.beir import BeirFolder
+from repro.distillation.selection import JUDGMENTS
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import Weights
+from repro.pipeline.sources import unchanged, weights_of
 from repro.training import checkpoints
 from repro.training.fitting import Training, fit
 from repro.training.hub import push
 from repro.training.processes import alone, first_process, first_process_first
 from repro.training.recipe import Recipe, entries_of, read_recipe
 from repro.training.rows import parquet_files
-from repro.training.selection import JUDGMENTS
-from repro.training.sources import unchanged, weights_of
 
 FORMAT = 1
 ADAPT = "adapt"

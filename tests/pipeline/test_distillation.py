@@ -37,7 +37,7 @@ MOMENTS = int(os.environ.get("REPRO_KILLS", "2"))
 LIGHT_TEACHER = """
 import os, signal, sys, zlib
 import numpy as np
-import repro.training.scoring as scoring
+import repro.distillation.scoring as scoring
 
 class Light:
     def encode(self, texts):
@@ -71,7 +71,7 @@ if "COUNT_TO" in os.environ:
 """Teachers that cost nothing; LOG_TO lists how many texts each call encodes. The process kills itself at its
 KILL_AT-th call that touches a file here.
 """
-SMALL_PIECES = "import repro.training.teacher_store as store\nstore.PIECE, store.CALL = 8, 4\n"
+SMALL_PIECES = "import repro.distillation.teacher_store as store\nstore.PIECE, store.CALL = 8, 4\n"
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_rows_have_the_published_columns(folder):
 def test_interrupted_work_goes_on_after_its_last_part(folder, tmp_path):
     """A machine that dies in the second part of eight rows; the rows end up the same as without."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, repro.training.distillation as d\nscored, parts = d._scored, []\n"
+        "import os, repro.distillation.distilling as d\nscored, parts = d._scored, []\n"
         "d._scored = lambda *a: parts.append(1) or (os._exit(9) if len(parts) == 2 else scored(*a))\n"
     )
     command = [*SAMPLE, "--limit", "24", "--shard-size", "8", "--output", "again"]
@@ -245,7 +245,7 @@ def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny):
 def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny):
     command = [*TINY, "--output", "cut", "--shard-size"]
     succeed(*TINY, "--output", "whole", cwd=tiny, **light(tiny))
-    calls = "import repro.training.distillation as d, os\nwrite = d.flush\nparts = []\n"
+    calls = "import repro.distillation.distilling as d, os\nwrite = d.flush\nparts = []\n"
     dying = "d.flush = lambda path: parts.append(1) or (os._exit(9) if len(parts) == 3 else write(path))\n"
     (tiny / "dying").mkdir()
     (tiny / "dying/sitecustomize.py").write_text(LIGHT_TEACHER + calls + dying)
@@ -290,7 +290,7 @@ def test_work_of_other_settings_is_not_replaced_without_force(tiny):
     assert contents(made) == before
     succeed(*TINY, "--limit", "4", "--seed", "7", "--force", cwd=tiny, **light(tiny))
     assert len(pd.read_parquet(made)) == 4
-    dying = "import repro.training.distillation as d, os\nscored = d._scored\nparts = []\n"
+    dying = "import repro.distillation.distilling as d, os\nscored = d._scored\nparts = []\n"
     dying += "d._scored = lambda *a: parts.append(1) or (os._exit(9) if len(parts) == 2 else scored(*a))\n"
     (tiny / "dying").mkdir()
     (tiny / "dying/sitecustomize.py").write_text(LIGHT_TEACHER + dying)

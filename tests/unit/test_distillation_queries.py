@@ -10,9 +10,9 @@ from conftest import refused, run_here, succeed, write_beir
 from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.training_options import DistillationOptions
 from repro.collections.opening import open_collection
-from repro.training import scoring
-from repro.training.held_out import relevant
-from repro.training.selection import select
+from repro.distillation import scoring
+from repro.distillation.held_out import relevant
+from repro.distillation.selection import select
 
 QUERIES, DOCUMENTS = 40, 60
 COMMAND = ["repro.distill", "--collection", "mine", "--teacher", "dense:all-minilm-l6-v2"]

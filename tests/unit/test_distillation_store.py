@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from repro.base.locks import locked
-from repro.training import teacher_store
-from repro.training.teacher_store import open_store
+from repro.distillation import teacher_store
+from repro.distillation.teacher_store import open_store
 
 
 class Teacher:

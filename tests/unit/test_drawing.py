@@ -5,7 +5,7 @@ import random
 import pytest
 
 from repro.collections.model import LONGEST_ID, Document, Query
-from repro.training.drawing import draw, spans, title_query
+from repro.distillation.drawing import draw, spans, title_query
 
 WORDS = ["tide", "moon", "bread", "yeast", "storm", "salt", "ocean", "flour", "week", "carbon"]
 

@@ -20,6 +20,7 @@ LAYERS = [
     {"engines", "evaluation"},
     {"artifacts", "report", "library"},
     {"pipeline"},
+    {"distillation"},
     {"training"},
     {"benchmarks"},
 ]

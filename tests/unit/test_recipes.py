@@ -8,8 +8,8 @@ import yaml
 from conftest import REPOSITORY
 
 from repro.base.errors import InputError
+from repro.distillation.mining import candidates, mine
 from repro.formats.runs import RankedRun
-from repro.training.mining import candidates, mine
 from repro.training.recipe import FOLDER, OPTIONAL, as_yaml, entries_of, read_recipe
 from repro.training.rows import choose, passages_of, read_rows, retrieval_task, split
 

@@ -22,15 +22,15 @@ from repro.cli.stages import stage
 from repro.cli.training_options import DistillationOptions
 from repro.collections.model import Document, queries_checksum
 from repro.collections.texts import TextStore
+from repro.distillation import held_out
+from repro.distillation.mining import Mined, candidates, mine
+from repro.distillation.scoring import Material, Score, encoded_corpus, scoring
+from repro.distillation.selection import Selection, folder_suffix, select
+from repro.distillation.teachers import Teacher, teaching_system
 from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
 from repro.models.systems import find_system, located
-from repro.training import held_out
-from repro.training.mining import Mined, candidates, mine
-from repro.training.scoring import Material, Score, encoded_corpus, scoring
-from repro.training.selection import Selection, folder_suffix, select
-from repro.training.sources import unchanged, weights_of
-from repro.training.teachers import Teacher, teaching_system
+from repro.pipeline.sources import unchanged, weights_of
 
 FORMAT = 1
 SAMPLE = 1000

@@ -18,9 +18,9 @@ from repro.base.progress import note, track
 from repro.collections.beir import BeirFolder, write_qrels, write_records
 from repro.collections.model import Document, Qrels, Query, queries_checksum
 from repro.collections.opening import corpus_file
+from repro.distillation.drawing import SHORTEST, draw
+from repro.distillation.held_out import relevant
 from repro.pipeline.opening import Corpus
-from repro.training.drawing import SHORTEST, draw
-from repro.training.held_out import relevant
 
 FORMAT = 1
 SPLIT = "train"

@@ -10,9 +10,9 @@ from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.training_options import DistillationOptions
 from repro.collections.beir import BeirFolder
 from repro.collections.opening import DEFAULT_SPLIT, open_collection
+from repro.distillation.held_out import set_aside
+from repro.distillation.query_folder import SPLIT, Judged, query_folder
 from repro.pipeline.opening import Corpus, open_corpus
-from repro.training.held_out import set_aside
-from repro.training.query_folder import SPLIT, Judged, query_folder
 
 JUDGMENTS = "judgments"
 ROWS = 2400

@@ -15,10 +15,10 @@ from repro.base.errors import InputError
 from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.options import WorkOptions
+from repro.distillation.teacher_store import MappedRows, open_store
+from repro.distillation.teachers import CROSS_ENCODER_TOKENS, Teacher, bi_encoder, cross_encoder
 from repro.formats.embeddings import read_embeddings
 from repro.pipeline.opening import Corpus, artifacts_of
-from repro.training.teacher_store import MappedRows, open_store
-from repro.training.teachers import CROSS_ENCODER_TOKENS, Teacher, bi_encoder, cross_encoder
 
 Pair = tuple[str, str]
 """The ids of a query and a document."""

@@ -1,0 +1,1 @@
+"""From a collection to distillation data: queries, candidates, a teacher's margins."""
