@@ -18,7 +18,8 @@ from repro.models.systems import MAX_LENGTH
 from repro.models.weights import Weights
 from repro.training import checkpoints
 from repro.training.processes import first_process, first_process_first
-from repro.training.recipe import AUTO, Recipe
+from repro.training.recipe import Recipe
+from repro.training.recipe_entries import AUTO
 
 if TYPE_CHECKING:
     import torch

@@ -23,7 +23,8 @@ import numpy as np
 
 from repro.base.errors import InputError
 from repro.base.progress import note
-from repro.training.recipe import AUTO, Recipe
+from repro.training.recipe import Recipe
+from repro.training.recipe_entries import AUTO
 from repro.training.rows import passages_of
 
 if TYPE_CHECKING:
