@@ -1,4 +1,4 @@
-"""Split the judged queries of a collection into train and test, so that no relevant passage is in both.
+"""Split the judged queries of a collection into train and test, no relevant passage in both.
 
     python -m repro.split --collection path/to/folder --seed 42
 
@@ -7,8 +7,7 @@ qrels/train.tsv and qrels/test.tsv. For adapting a model to a collection that ha
 and indexes of the collection serve the split, too.
 
 Queries that share a relevant passage stay together. Where that links nearly all of them, --by queries divides
-them all the same: the training queries lose the judgments of passages that are relevant to a test query. Such
-passages stay in the corpus, unjudged, and may be drawn as negatives of a training query that they answer.
+them all the same, each with all its judgments: a passage may then be relevant in both parts.
 """
 
 import argparse

@@ -12,9 +12,8 @@ class SplitOptions:
 
     by: str = option(
         "passages",
-        "passages: queries that share a relevant passage stay together; queries: they are divided, and "
-        "training queries lose the judgments of passages that are relevant to a test query, which stay in "
-        "the corpus and look irrelevant to them (default: passages)",
+        "passages: queries that share a relevant passage stay together; queries: they are divided, each with "
+        "all its judgments, so that a passage may be relevant in both parts (default: passages)",
         choices=("passages", "queries"),
     )
     seed: int = option(42, "of the draw (default: 42)", type=int)

@@ -53,13 +53,7 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
             artifact.finish(folder, counts={name: len(judgments) for name, judgments in parts.items()})
     note(f"{artifact.path}: {len(train):,} training queries, {len(test):,} test queries")
     share = len(test) / max(1, len(qrels))
-    if by_queries:
-        note(
-            f"left out of training: {_relevant(qrels) - _relevant(train) - _relevant(test):,} judgments of "
-            "passages that are relevant to test queries, too, and "
-            f"{len(qrels) - len(train) - len(test):,} queries that have no relevant passage left"
-        )
-    elif abs(share - options.test) > UNEVEN:
+    if not by_queries and abs(share - options.test) > UNEVEN:
         note(
             f"warning: {share:.0%} of the queries are for testing, not {options.test:.0%}: queries "
             "that relevant passages link, one by one, stay together; --by queries divides them"
@@ -93,31 +87,19 @@ def by_passage(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
 def by_query(qrels: Qrels, share: float, seed: int) -> dict[str, Qrels]:
     """Return the judgments of ``train`` and ``test``, of which ``test`` gets a ``share`` of the queries.
 
-    No relevant passage of a test query is relevant in ``train``: its judgments there are left out, and so are
-    queries without any other. It stays in the corpus, unjudged, and may be drawn as a negative of a training
-    query that it answers.
+    A passage may be relevant in both, as in most collections that come with two splits.
     """
-    drawn = _drawn(sorted(qrels), share, seed)
-    test = {q: judged for q, judged in qrels.items() if q in drawn}
-    tested = {d for judged in test.values() for d, grade in judged.items() if grade > 0}
-    kept = {
-        q: {d: grade for d, grade in judged.items() if grade <= 0 or d not in tested}
-        for q, judged in qrels.items()
-        if q not in drawn
+    test = _drawn(sorted(qrels), share, seed)
+    return {
+        "train": {q: judged for q, judged in qrels.items() if q not in test},
+        "test": {q: judged for q, judged in qrels.items() if q in test},
     }
-    train = {q: judged for q, judged in kept.items() if max(judged.values(), default=0) > 0}
-    return {"train": train, "test": test}
 
 
 def _drawn(ids: list[str], share: float, seed: int) -> set[str]:
     """Return a ``share`` of ``ids``, drawn at random."""
     random.Random(seed).shuffle(ids)
     return set(ids[: round(share * len(ids))])
-
-
-def _relevant(qrels: Qrels) -> int:
-    """Return how many judgments find a passage relevant."""
-    return sum(grade > 0 for judged in qrels.values() for grade in judged.values())
 
 
 def _name(label: str, options: SplitOptions) -> str:

@@ -2,10 +2,9 @@
 
 Averages of the two lie on a line, w = base + share (trained - base), which often has a better point than its
 ends (Wortsman et al. 2022, arXiv:2109.01903). Each is measured on held-out queries as a table would measure
-it: impacts, dot products, nDCG@10 with all judgments. Those that beat the base significantly, corrected for
-the choice among them, and whose documents have no more terms than the base's, may be kept; if there is none,
-the base is. Of several it is the surest (least p, that is greatest t): by the mean, the longest step would
-more often be ahead by luck.
+it: impacts, dot products, nDCG@10 with all judgments. The best of those that beat the base significantly,
+corrected for the choice among them, is kept, if its documents have no more terms than the base's; if there is
+none, the base.
 """
 
 from collections.abc import Iterator, Sequence
@@ -126,10 +125,7 @@ def _weights(model: "SparseEncoder") -> Weights:
 def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choice:
     better = [c for c in tested if c.p is not None and c.p < SIGNIFICANT]
     eligible = [c for c in better if c.document_terms <= most_terms]
-    if better:
-        best = min(eligible or better, key=lambda c: (c.p, -c.figures.mean[MEASURE]))
-    else:
-        best = max(tested, key=lambda c: c.figures.mean[MEASURE])
+    best = max(eligible or better or tested, key=lambda c: c.figures.mean[MEASURE])
     before, after = base.figures.mean[MEASURE], best.figures.mean[MEASURE]
     queries = len(base.figures.per_query)
     measured = f"{MEASURE} {before:.4f} -> {after:.4f} on {queries:,} held-out queries (p = {best.p:.4f})"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-GAIN = 2.0
+GAIN = 3.0
 """Of the controller: by how much the logarithm of a weight changes a step, for terms at twice what they are
 held to.
 """

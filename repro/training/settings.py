@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 LEAST_ROWS = 2_400
-LEARNING_RATE = 1e-4
+LEARNING_RATE = 2e-4
 LONGEST = 256
 STEP = 16
 SAMPLED = 2_000
