@@ -15,7 +15,7 @@ All are measured on the rows that are trained on, or follow from their number:
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,20 +88,10 @@ def settle(recipe: Recipe, rows: "Dataset", base: Path, threads: int) -> tuple[S
     teacher, own = np.array(rows["label"], np.float64), found.margins.astype(np.float64)
     scale = fitted_scale(teacher, own) if recipe.margin_scale == AUTO else recipe.margin_scale
     learned = recipe.teacher_share * scale * teacher + (1 - recipe.teacher_share) * own
-    held = recipe.active_terms is not None
-    settings = Settings(
-        max_length=max_length,
-        epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
-        margin_scale=scale,
-        temperature=spread(learned),
-        query_terms=found.query_terms if held else None,
-        document_terms=(
-            recipe.active_terms
-            if isinstance(recipe.active_terms, float)
-            else (found.document_terms if held else None)
-        ),
-    )
+    settings = replace(settings, margin_scale=scale, temperature=spread(learned))
+    if (held := recipe.active_terms) is not None:
+        document_terms = held if isinstance(held, float) else found.document_terms
+        settings = replace(settings, query_terms=found.query_terms, document_terms=document_terms)
     note(f"{recipe.name}: measured on {len(rows):,} rows: {settings.record()}")
     return settings, rows.add_column("base", found.margins.tolist())
 
@@ -124,8 +114,13 @@ def spread(margins: np.ndarray) -> float:
 
 
 def _compares(recipe: Recipe) -> bool:
-    """Tell whether a recipe asks for something that only a look at the base's own scores can tell."""
-    return recipe.margin_scale == AUTO or recipe.teacher_share < 1 or recipe.active_terms is not None
+    """Tell whether a recipe asks for something that only a look at the base's own scores can tell.
+
+    The published recipes do not: their loss is of margins as they are.
+    """
+    fitted = recipe.loss != "margin_mse" or recipe.in_batch  # whose temperature is fitted
+    mixed = recipe.margin_scale == AUTO or recipe.teacher_share < 1
+    return fitted or mixed or recipe.active_terms is not None
 
 
 def _length(rows: "Dataset", base: Path) -> int:

@@ -193,3 +193,11 @@ def test_terms_are_held_to_the_bases_or_to_a_number_of_a_documents(terms, base, 
 def test_the_record_is_rounded(base):
     settings, _ = settle(recipe(learning_rate=1e-4 / 3, epochs=math.pi), data(), base, 1)
     assert settings.record()["learning_rate"] == 3.333e-5 and settings.record()["epochs"] == 3.142
+
+
+@pytest.mark.parametrize("change", [{"loss": "kl"}, {"loss": "both"}, {"in_batch": True}])
+def test_losses_that_have_a_temperature_get_one_that_fits_the_scores(base, change):
+    settings, rows = settle(recipe(margin_scale=3.0, **change), data(), base, 1)
+    learned = 3.0 * np.array(rows["label"])  # the teacher's alone
+    assert settings.temperature == pytest.approx(spread(learned)) != 1.0
+    assert settings.margin_scale == 3.0 and settings.query_terms is None
