@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -121,6 +122,18 @@ def run_here(
         except SystemExit as ended:  # as argparse ends
             code = ended.code
     return subprocess.CompletedProcess([module, *arguments], code, out.getvalue(), err.getvalue())
+
+
+def kill_when(reached: Callable[[], object], *arguments: object, cwd: Path) -> None:
+    """Start a command and kill -9 it once ``reached`` holds, which must be before it ends."""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-m", *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stderr=subprocess.DEVNULL)
+    while not reached():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
 
 
 def succeed(*arguments: object, cwd: Path | None = None, by=run, **environment: str) -> str:

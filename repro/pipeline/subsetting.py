@@ -1,7 +1,6 @@
 """A collection cut down to given documents and queries, written as a folder in BEIR's layout."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from repro.base.progress import note, track
 from repro.base.records import numbered_lines
 from repro.cli.options import CollectionOptions
 from repro.cli.part_options import SubsetOptions
-from repro.collections.beir import file_state, write_qrels
+from repro.collections.beir import file_state, write_qrels, write_records
 from repro.collections.model import Document, Qrels, Query, Source, State, check_id, clean
 from repro.collections.opening import DEFAULT_SPLIT, open_collection
 from repro.collections.subsets import (
@@ -121,9 +120,9 @@ def _documents(subset: Subset, source: Source | TsvTexts, name: str) -> Iterator
 
 
 def _write(folder: Path, documents: list[Document], splits: Mapping[str, tuple[list[Query], Qrels]]) -> None:
-    _write_records(folder / "corpus.jsonl", ({"_id": d.id, "title": "", "text": d.text} for d in documents))
+    write_records(folder / "corpus.jsonl", ({"_id": d.id, "title": "", "text": d.text} for d in documents))
     queries = {query.id: query.text for kept, _ in splits.values() for query in kept}
-    _write_records(folder / "queries.jsonl", ({"_id": q, "text": text} for q, text in queries.items()))
+    write_records(folder / "queries.jsonl", ({"_id": q, "text": text} for q, text in queries.items()))
     for name, (_, qrels) in splits.items():
         write_qrels(folder / "qrels" / f"{name}.tsv", qrels)
 
@@ -149,11 +148,6 @@ def _cut(part: Part, documents: frozenset[str]) -> tuple[list[Query], Qrels]:
 
 def _some(ids: Set[str]) -> str:
     return ", ".join(sorted(ids)[:SHOWN]) + (" ..." if len(ids) > SHOWN else "")
-
-
-def _write_records(path: Path, records: Iterable[Mapping[str, str]]) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def _compare(path: Path, subset: Subset, documents: str, splits: Mapping[str, Mapping[str, str]]) -> None:

@@ -86,7 +86,7 @@ def choose_weights(
 
     A document may have as many terms as the base gives it, or ``most_terms``, on average.
     """
-    trained = _weights(model)
+    trained = weights_of(model)
     if not all(weight.isfinite().all() for weight in trained.values() if weight.is_floating_point()):
         model.load_state_dict(base)
         kept = measure(model, 0.0, held_out, threads)
@@ -111,13 +111,13 @@ def keep_average(model: "SparseEncoder", base: Weights, shares: Sequence[float])
     in a sentence.
     """
     share = sorted(shares)[(len(shares) - 1) // 2]
-    model.load_state_dict(average(base, _weights(model), share))
+    model.load_state_dict(average(base, weights_of(model), share))
     return share, (
         f"kept {share:.0%} of the way from the base, unmeasured: no judged queries are held out to choose by"
     )
 
 
-def _weights(model: "SparseEncoder") -> Weights:
+def weights_of(model: "SparseEncoder") -> Weights:
     """Return a copy of a model's weights, on the CPU."""
     return {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
 

@@ -66,6 +66,7 @@ def fit(training: Training) -> None:
     import transformers
 
     from repro.training import rows as data
+    from repro.training.choice import weights_of
     from repro.training.settings import settle
     from repro.training.trainer import make_trainer, open_model
 
@@ -82,7 +83,7 @@ def fit(training: Training) -> None:
     settings, kept = settle(recipe, kept, training.base.path, threads)
     torch.manual_seed(recipe.seed)
     encoder = open_model(training.base.path, settings.max_length, options.stock, threads, recipe.dropout)
-    base = {name: weight.detach().cpu().clone() for name, weight in encoder.state_dict().items()}
+    base = weights_of(encoder)
     rows = data.training_rows(kept, recipe, settings.margin_scale)
     trainer = make_trainer(
         encoder,

@@ -1,17 +1,12 @@
 """Adapting to a folder from the command line: a model that held-out queries chose, or the base as it is."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import defaultdict
 
 import pytest
 import torch
-from conftest import REPOSITORY, refused, run_here, succeed, write_beir
+from conftest import kill_when, refused, run_here, succeed, write_beir
 from safetensors.torch import load_file
 
 from repro.collections.opening import open_collection
@@ -197,19 +192,12 @@ def test_interrupted_and_resumed_is_the_uninterrupted_model(folder, adapted):
     changes = ["averages=[]", "evaluations=4", "learning_rate=5e-4", *SMALL]
     succeed(*again("whole", *changes), "--log-every", "1", cwd=folder, by=run_here)
     command = again("broken", *changes)
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, "--log-every", "1"],
-        cwd=folder,
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
     checkpoints = folder / "broken.checkpoints"
-    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(
+        lambda: list(checkpoints.glob("checkpoint-*/trainer_state.json")),
+        *(*command, "--log-every", "1"),
+        cwd=folder,
+    )
     done = run_here(*command, "--log-every", "1", cwd=folder)
     assert done.returncode == 0 and "going on from step" in done.stderr, done.stderr
     expected, found = weights(folder / "whole"), weights(folder / "broken")

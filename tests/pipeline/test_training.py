@@ -3,14 +3,12 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
-from conftest import REPOSITORY, refused, run_here, succeed
+from conftest import REPOSITORY, kill_when, refused, run_here, succeed
 from safetensors.torch import load_file
 
 from repro.base.locks import locked
@@ -64,15 +62,12 @@ def log(folder):
 
 def test_killed_and_resumed_is_the_uninterrupted_model(folder, whole):
     """kill -9 after the first checkpoint; dropout is on, so the random state must come back, too."""
-    command = [sys.executable, "-m", "repro.train", *options("broken")]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
     checkpoints = folder / "broken.checkpoints"
-    while not list(checkpoints.glob("checkpoint-*/trainer_state.json")):
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(
+        lambda: list(checkpoints.glob("checkpoint-*/trainer_state.json")),
+        *("repro.train", *options("broken")),
+        cwd=folder,
+    )
     assert not (folder / "broken").exists()
     succeed("repro.train", *options("broken"), cwd=folder)
     expected, found = weights(whole), weights(folder / "broken")
@@ -113,13 +108,7 @@ def test_stock_modules_follow_the_same_curve(folder, one):
 def test_a_masked_language_model_learns_and_is_a_base(folder):
     """Killed, a training leaves nothing half made; finished, it is not replaced by other settings."""
     command = ["repro.train", "--mlm", "sample", "--output", "masked", "--threads", "2", "--minutes"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    process = subprocess.Popen([sys.executable, "-m", *command, "5"], cwd=folder, env=environment)
-    while not list(folder.glob("masked.partial-*/")):
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_when(lambda: list(folder.glob("masked.partial-*/")), *command, "5", cwd=folder)
     assert not (folder / "masked").exists() and not (folder / "masked.manifest.json").exists()
     succeed(*command, "0.3", cwd=folder, by=run_here)
     assert not list(folder.glob("masked.partial-*"))
