@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import statistics
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -68,8 +69,13 @@ class TeacherStore:
         self.values = MappedRows()
         self.keys, self.rows = np.empty(0, KEY), np.empty(0, np.int64)
         self.unsorted: list[np.ndarray] = []
-        for path in sorted(folder.glob("piece-*")):
-            self._take_over(path)
+        pieces = {path: found for path in sorted(folder.glob("piece-*")) if (found := _read(path))}
+        widths = [values.shape[1] for _, values in pieces.values()]
+        for path, (keys, values) in pieces.items():
+            if values.shape[1] == statistics.mode(widths):
+                self._add(keys, values)
+            else:
+                _remove(path, f"{path} has values of another number than most beside it")
 
     def complete(
         self,
@@ -129,20 +135,27 @@ class TeacherStore:
         flush(partial)
         os.replace(partial, piece)
         flush(self.folder, below=False)
-        self._take_over(piece)
+        ((written, mapped),) = read_embeddings(piece)
+        self._add(written, mapped)
 
-    def _take_over(self, piece: Path) -> None:
-        """Map a piece; one that is damaged is removed, to be made again."""
-        try:
-            ((keys, values),) = read_embeddings(piece)
-            if self.values.arrays and values.shape[1] != self.values.arrays[0].shape[1]:
-                raise InputError(f"{piece} has values of another number than those beside it")
-        except (InputError, ValueError) as error:  # ValueError: of several parts
-            note(f"{error}; it is left out and made again")
-            shutil.rmtree(piece, ignore_errors=True)  # another process may be about to do the same
-            return
+    def _add(self, keys: list[str], values: np.ndarray) -> None:
         self.values.append(values)
         self.unsorted.append(np.array(keys, KEY))
+
+
+def _read(piece: Path) -> tuple[list[str], np.ndarray] | None:
+    """Map a piece; None for one that is damaged, which is removed."""
+    try:
+        ((keys, values),) = read_embeddings(piece)
+    except (InputError, ValueError) as error:  # ValueError: of several parts
+        _remove(piece, str(error))
+        return None
+    return keys, values
+
+
+def _remove(piece: Path, reason: str) -> None:
+    note(f"{reason}; it is left out and made again")
+    shutil.rmtree(piece, ignore_errors=True)  # another process may be about to do the same
 
 
 @contextlib.contextmanager
