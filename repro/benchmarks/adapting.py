@@ -4,32 +4,30 @@ the teacher.
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.base.files import file_name, read_json
+from repro.base.files import file_name
 from repro.base.progress import track
 from repro.benchmarks.wall_time import WallTime, run_timed
 from repro.cli.bench_options import AdaptedCollection, Variant
 from repro.cli.options import CollectionOptions, RunsOptions, SystemOption, WorkOptions
 from repro.cli.stages import stage
-from repro.cli.training_options import TrainingOptions
+from repro.cli.training_options import JUDGMENTS, TrainingOptions
 from repro.collections.opening import folder_label, open_collection
 from repro.evaluation.measures import Figures, evaluate
 from repro.evaluation.significance import Difference, compare
 from repro.evaluation.standards import at_level, relevance_level
 from repro.formats.runs import read_queries
-from repro.models.systems import table_systems
 from repro.pipeline.opening import open_artifacts
 from repro.training.recipe import Recipe, read_recipe
-from repro.training.session import ADAPT
+from repro.training.session import ADAPT, base_system, changes_of, teacher_system
 
 MEASURES = ("nDCG@10", "RR@10")
 """The first decides."""
-JUDGMENTS = "judgments"
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,7 @@ def adapt_all(
 
 
 def _recipe(variant: Variant) -> Recipe:
-    pairs = (change.partition("=") for change in variant.changes)
-    recipe = read_recipe(ADAPT, {key: value for key, _, value in pairs})
+    recipe = read_recipe(ADAPT, changes_of(variant.changes))
     if "collection" not in recipe.data:
         raise InputError(f"--variants {variant.name}: data: expected a collection, which is then replaced")
     return recipe
@@ -130,8 +127,8 @@ def _adapt(
     )
     # First, since it makes encodings that measuring needs, too: else it would seem to take less time.
     wall = run_timed(stage("repro.train", training, work), model, work.work / "distilled")
-    before, after = measured(_base(recipe), collection), measured(f"splade:{model}", collection)
-    teacher = _teacher(recipe)
+    before, after = measured(base_system(recipe), collection), measured(f"splade:{model}", collection)
+    teacher = teacher_system(recipe)
     return Adaptation(
         collection=f"{label}, {'+'.join(collection.tests)}",
         variant=variant.name,
@@ -142,7 +139,7 @@ def _adapt(
         query_terms=(before.query_terms, after.query_terms),
         document_terms=(before.document_terms, after.document_terms),
         teacher=measured(teacher, collection).figures.mean[MEASURES[0]] if teacher else None,
-        kept=(read_json(model.with_name(f"{model.name}.manifest.json")) or {}).get("kept"),
+        kept=(Artifact(model, {}).manifest() or {}).get("kept"),
         wall=wall,
     )
 
@@ -154,19 +151,6 @@ def _folder(work: WorkOptions) -> Path:
 
 def _label(collection: AdaptedCollection, work: WorkOptions) -> str:
     return "sample" if collection.folder == "sample" else folder_label(Path(collection.folder), work.work)
-
-
-def _base(recipe: Recipe) -> str:
-    return recipe.base if recipe.base in table_systems() else f"splade:{recipe.base}"
-
-
-def _teacher(recipe: Recipe) -> str | None:
-    """Return the teacher as a system; None if it is a cross-encoder."""
-    name = str(recipe.data["teacher"])
-    kind, _, model = name.partition(":")
-    if kind != "dense" or not model:
-        return None
-    return model if model in table_systems() else name
 
 
 def _measure(system: str, collection: AdaptedCollection, work: WorkOptions) -> Measured:
@@ -185,14 +169,14 @@ def _searched(system: str, where: CollectionOptions, work: WorkOptions) -> Syste
     """Return what a system has on a split, the run included, once it is made."""
     runs = RunsOptions(_folder(work) / "runs")
     of = open_artifacts(system, where, work, runs=runs)
-    common = where, SystemOption(system), work
+    common = where, SystemOption(system), replace(work, force=False)  # the splits share most of it
     steps = {
         stage("repro.encode", *common): [of.documents, of.queries],
         stage("repro.index", *common): [of.index],
         stage("repro.search", *common, runs): [of.run],
     }
     for step, made in steps.items():
-        if work.force or not all(artifact.is_current() for artifact in made):
+        if not all(artifact.is_current() for artifact in made):
             step.run()
     return of
 

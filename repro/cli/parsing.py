@@ -21,16 +21,16 @@ Group = TypeVar("Group", bound="DataclassInstance")
 Parse = Callable[[str], Any]
 
 
-def positive(name: str) -> Parse:
-    """Return a parser of positive integers for the option ``--name``; it raises InputError."""
+def positive(name: str, least: int = 1) -> Parse:
+    """Return a parser of integers from ``least`` up for the option ``--name``; it raises InputError."""
 
     def parse(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
-            value = 0
-        if value < 1:
-            raise InputError(f"--{name} {text}: expected a whole number from 1 up")
+            value = least - 1
+        if value < least:
+            raise InputError(f"--{name} {text}: expected a whole number from {least} up")
         return value
 
     return parse

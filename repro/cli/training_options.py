@@ -7,7 +7,8 @@ from pathlib import Path
 from repro.base.errors import InputError
 from repro.cli.parsing import number, option, positive
 
-QUERY_SOURCES = ("judgments", "titles", "passages")
+JUDGMENTS = "judgments"
+QUERY_SOURCES = (JUDGMENTS, "titles", "passages")
 """Whence the queries of distillation data may come; all but the first are drawn from the texts."""
 
 
@@ -20,10 +21,6 @@ def query_sources(text: str) -> tuple[str, ...]:
             "commas between them"
         )
     return tuple(source for source in QUERY_SOURCES if source in sources)
-
-
-def _held_out(text: str) -> int:
-    return 0 if text == "0" else int(positive("held-out")(text))
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class DistillationOptions:
         0,
         "judged queries set aside, with their judgments and all candidates, as a collection of their own in "
         "<output>/held-out (default: 0)",
-        type=_held_out,
+        type=positive("held-out", least=0),
         metavar="N",
     )
     seed: int = option(42, "of all that is drawn (default: 42)", type=int)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from repro.base.errors import InputError
+from repro.base.files import canonical
 from repro.base.progress import note
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -154,6 +155,11 @@ def collect_judgments(judgments: Iterable[Judgment]) -> Qrels:
     if contradictions > WARNINGS:
         note(f"warning: {contradictions - WARNINGS:,} more judgments contradict earlier ones; the last count")
     return qrels
+
+
+def judgments_checksum(qrels: Qrels) -> str:
+    """SHA-256 over ``qrels``, whatever their order."""
+    return hashlib.sha256(canonical(qrels).encode()).hexdigest()
 
 
 def queries_checksum(queries: list[Query]) -> str:

@@ -4,7 +4,6 @@ data.
 
 import contextlib
 import glob
-import hashlib
 import itertools
 import os
 import random
@@ -15,12 +14,12 @@ from typing import Any
 
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
-from repro.base.files import canonical, flush, remove, sha256_file
+from repro.base.files import flush, remove, sha256_file
 from repro.base.progress import note, track
 from repro.cli.options import CollectionOptions, RunsOptions, SearchOptions, SystemOption, WorkOptions
 from repro.cli.stages import stage
 from repro.cli.training_options import DistillationOptions
-from repro.collections.model import Document, queries_checksum
+from repro.collections.model import Document, judgments_checksum, queries_checksum
 from repro.collections.texts import TextStore
 from repro.distillation import held_out
 from repro.distillation.mining import Mined, candidates, mine
@@ -87,7 +86,7 @@ def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
         "format": FORMAT,
         "corpus": corpus.summary.sha256,
         "queries": queries_checksum(corpus.collection.queries()),
-        "qrels": hashlib.sha256(canonical(corpus.collection.qrels()).encode()).hexdigest(),
+        "qrels": judgments_checksum(corpus.collection.qrels()),
         "teacher": of.teacher.weights.sha256,
         "runs": [sha256_file(path) for path in runs],
         "depth": options.depth,

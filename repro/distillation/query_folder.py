@@ -5,7 +5,6 @@ Its corpus is a link to that of the collection, so that what was encoded and ind
 A drawn query is called ``from.<source>.<document>``, and that document is its relevant one, at grade 1.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +12,9 @@ from pathlib import Path
 
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.base.files import canonical
 from repro.base.progress import note, track
 from repro.collections.beir import BeirFolder, write_qrels, write_records
-from repro.collections.model import Document, Qrels, Query, queries_checksum
+from repro.collections.model import Document, Qrels, Query, judgments_checksum, queries_checksum
 from repro.collections.opening import corpus_file
 from repro.distillation.drawing import SHORTEST, draw
 from repro.distillation.held_out import relevant
@@ -67,7 +65,7 @@ def query_folder(
         "corpus": corpus.summary.sha256,
         "texts": str(link),
         "queries": queries_checksum(judged.queries),
-        "qrels": hashlib.sha256(canonical(judged.qrels).encode()).hexdigest(),
+        "qrels": judgments_checksum(judged.qrels),
         "held_out": sorted(judged.held_out),
         "sources": sources,
         "rows": rows,

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.artifacts.graph import SystemArtifacts
 from repro.base.errors import InputError
 from repro.base.files import canonical
 from repro.base.progress import note
-from repro.cli.options import WorkOptions
+from repro.cli.options import RunsOptions, SystemOptions, WorkOptions
 from repro.distillation.teacher_store import MappedRows, open_store
 from repro.distillation.teachers import CROSS_ENCODER_TOKENS, Teacher, bi_encoder, cross_encoder
 from repro.formats.embeddings import read_embeddings
-from repro.pipeline.opening import Corpus, artifacts_of
+from repro.pipeline.opening import Corpus
 
 Pair = tuple[str, str]
 """The ids of a query and a document."""
@@ -52,7 +53,16 @@ def encoded_corpus(teacher: Teacher, corpus: Corpus, work: WorkOptions) -> Itera
     """Keep others from replacing the corpus as ``teacher`` encoded it; None if it is not current."""
     documents = None
     if teacher.system.kind == "dense":
-        documents = artifacts_of(teacher.system, corpus, work).documents
+        runs = RunsOptions().runs  # of no concern to documents
+        documents = SystemArtifacts(
+            corpus.collection,
+            corpus.summary,
+            teacher.system,
+            teacher.weights,
+            work.work,
+            runs,
+            SystemOptions(),
+        ).documents
     if documents is None or not documents.path.is_dir():
         yield None
         return

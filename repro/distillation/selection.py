@@ -7,14 +7,13 @@ from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.cli.options import CollectionOptions, WorkOptions
-from repro.cli.training_options import DistillationOptions
+from repro.cli.training_options import JUDGMENTS, DistillationOptions
 from repro.collections.beir import BeirFolder
 from repro.collections.opening import DEFAULT_SPLIT, open_collection
 from repro.distillation.held_out import set_aside
 from repro.distillation.query_folder import SPLIT, Judged, query_folder
 from repro.pipeline.opening import Corpus, open_corpus
 
-JUDGMENTS = "judgments"
 ROWS = 2400
 """Queries that drawn ones fill up to, unless --rows says otherwise."""
 

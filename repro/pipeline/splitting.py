@@ -1,16 +1,14 @@
 """A collection's judged queries split into train and test, as a collection of their own."""
 
-import hashlib
 import random
 from pathlib import Path
 
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.part_options import SplitOptions
 from repro.collections.beir import write_qrels
-from repro.collections.model import Qrels
+from repro.collections.model import Qrels, judgments_checksum
 from repro.collections.opening import corpus_file
 
 FORMAT = 1
@@ -30,7 +28,7 @@ def split(source: Path, label: str, qrels: Qrels, options: SplitOptions) -> Arti
         "stage": "split",
         "format": FORMAT,
         "texts": [str(path.resolve()) for path in files],
-        "qrels": hashlib.sha256(canonical(qrels).encode()).hexdigest(),
+        "qrels": judgments_checksum(qrels),
         "seed": options.seed,
         "test": options.test,
         **({"by": options.by} if by_queries else {}),  # splits by passage were made before there was a choice

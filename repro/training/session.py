@@ -1,7 +1,7 @@
 """A training from recipe to model: base and data found, or made if need be; what ``fitting.py`` then does."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from repro.base.errors import InputError
 from repro.base.files import file_name, remove, sha256_file
 from repro.cli.options import WorkOptions
 from repro.cli.stages import stage
-from repro.cli.training_options import TrainingOptions
+from repro.cli.training_options import JUDGMENTS, TrainingOptions
 from repro.collections.beir import BeirFolder
-from repro.distillation.selection import JUDGMENTS
+from repro.distillation.held_out import FOLDER
 from repro.models.systems import System, own_system, table_systems
 from repro.models.weights import Weights
 from repro.pipeline.sources import unchanged, weights_of
@@ -36,7 +36,7 @@ def train(name: str, options: TrainingOptions, work: WorkOptions) -> Artifact:
     InputError if --output has one of other settings, finished or interrupted, and --force is not given.
     """
     refuse_foreign(options.output)
-    recipe = _of_collection(read_recipe(name, _changes(options.set)), options)
+    recipe = _of_collection(read_recipe(name, changes_of(options.set)), options)
     _check_tracker(options.report_to)
     with contextlib.ExitStack() as locks:
         base = locks.enter_context(weights_of(_base(recipe.base), work.wait))
@@ -167,14 +167,25 @@ def _data(recipe: Recipe, work: WorkOptions) -> Path | None:
     return Path(stage("repro.distill", *options, again).run())
 
 
+def base_system(recipe: Recipe) -> str:
+    """Return the base as ``--system`` takes it."""
+    return recipe.base if recipe.base in table_systems() else f"splade:{recipe.base}"
+
+
+def teacher_system(recipe: Recipe) -> str | None:
+    """Return the teacher as ``--system`` takes it; None for a cross-encoder, which ranks no collection."""
+    name = str(recipe.data["teacher"])
+    kind, _, model = name.partition(":")
+    if kind != "dense" or not model:
+        return None
+    return model if model in table_systems() else name
+
+
 def _negatives_from(recipe: Recipe) -> str:
     """Return the systems that candidates come from, ``base`` and ``teacher`` by the names they have as
-    systems; a cross-encoder has none.
+    systems.
     """
-    base = recipe.base if recipe.base in table_systems() else f"splade:{recipe.base}"
-    kind, _, model = str(recipe.data["teacher"]).partition(":")
-    teacher = model if model in table_systems() else f"{kind}:{model}"
-    named = {"base": base, "teacher": teacher if kind == "dense" and model else ""}
+    named = {"base": base_system(recipe), "teacher": teacher_system(recipe) or ""}
     systems = (name.strip() for name in str(recipe.data["negatives_from"]).split(","))
     found = dict.fromkeys(filter(None, (named.get(name, name) for name in systems)))
     if not found:
@@ -186,7 +197,7 @@ def _negatives_from(recipe: Recipe) -> str:
 
 def _held_out(parquet: Path | None) -> Path | None:
     """Return the folder of held-out queries beside distilled rows, if there is one."""
-    folder = parquet / "held-out" if parquet is not None else None
+    folder = parquet / FOLDER if parquet is not None else None
     return folder if folder and folder.is_dir() else None
 
 
@@ -197,7 +208,8 @@ def _fingerprint(path: Path) -> str:
     return " ".join(sha256_file(file) for file in [*map(Path, parquet_files(path)), *beside])
 
 
-def _changes(pairs: list[str]) -> dict[str, str]:
+def changes_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Parse what --set takes, ``key=value`` each; InputError for one without a ``=``."""
     changes = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
