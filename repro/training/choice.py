@@ -16,7 +16,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from repro.base.progress import bar
-from repro.collections.model import Collection
+from repro.collections.model import Collection, Document, Qrels, Query
 from repro.evaluation.measures import Figures, evaluate, parse_measures
 from repro.evaluation.significance import better_than_baseline
 from repro.models.systems import MAX_LENGTH, QUERY_MAX_LENGTH
@@ -56,6 +56,20 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """A collection in memory, read once for all that are measured on it."""
+
+    documents: list[Document]
+    queries: list[Query]
+    qrels: Qrels
+
+    @classmethod
+    def read(cls, collection: Collection) -> "HeldOut":
+        """Read all of it."""
+        return cls(list(collection.documents()), collection.queries(), collection.qrels())
+
+
+@dataclass(frozen=True)
 class Choice:
     """The candidates, the base first, the one that is kept, and why, in a sentence."""
 
@@ -89,13 +103,13 @@ def choose_weights(
     trained = weights_of(model)
     if not all(weight.isfinite().all() for weight in trained.values() if weight.is_floating_point()):
         model.load_state_dict(base)
-        kept = measure(model, 0.0, held_out, threads)
+        kept = measure(model, 0.0, HeldOut.read(held_out), threads)
         return Choice([kept], kept, "the training diverged, so the base's weights are kept as they are")
-    found = []
+    found, read = [], HeldOut.read(held_out)
     with bar(1 + len(shares), "choosing among averages", "models") as progress:
         for share in (0.0, *shares):
             model.load_state_dict(average(base, trained, share))
-            found.append(measure(model, share, held_out, threads))
+            found.append(measure(model, share, read, threads))
             progress.update()
     p_values = better_than_baseline([c.figures for c in found[1:]], found[0].figures, MEASURE)
     tested = [
@@ -145,21 +159,15 @@ def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choi
     return Choice([base, *tested], base, why)
 
 
-def measure(model: "SparseEncoder", share: float, held_out: Collection, threads: int) -> Candidate:
+def measure(model: "SparseEncoder", share: float, held_out: HeldOut, threads: int) -> Candidate:
     """Search the held-out collection with a model as it is, and evaluate that."""
     encoder = SpladeEncoder(model, threads, device="cpu")
-    documents = list(held_out.documents())
-    queries, qrels = held_out.queries(), held_out.qrels()
-    passages = encoder.encode((document.text for document in documents), MAX_LENGTH)
-    topics = encoder.encode((query.text for query in queries), QUERY_MAX_LENGTH["splade"])
+    passages = encoder.encode((document.text for document in held_out.documents), MAX_LENGTH)
+    topics = encoder.encode((query.text for query in held_out.queries), QUERY_MAX_LENGTH["splade"])
     terms = [weights.nnz / weights.shape[0] for weights in (topics, passages)]  # as the table counts them
-    ids = np.array([document.id for document in documents])
-    ranked = _search(_quantised(topics), _quantised(passages), [query.id for query in queries], ids)
-    return Candidate(
-        share,
-        evaluate(qrels, ranked, MEASURES),
-        *terms,
-    )
+    ids = np.array([document.id for document in held_out.documents])
+    ranked = _search(_quantised(topics), _quantised(passages), [query.id for query in held_out.queries], ids)
+    return Candidate(share, evaluate(held_out.qrels, ranked, MEASURES), *terms)
 
 
 def _search(

@@ -92,6 +92,11 @@ def read_recipe(name: str, changes: dict[str, str]) -> Recipe:
             f"{path}: held_out: expected 0, since averages are chosen by queries that repro.distill holds "
             "out (data.held_out)"
         )
+    if recipe.in_batch and recipe.dropout != 0:
+        raise InputError(
+            f"{path}: dropout: expected 0 beside in_batch, which knows a passage that is the positive of two "
+            "queries by its equal vectors"
+        )
     if recipe.active_terms and not (recipe.query_regularizer_weight and recipe.document_regularizer_weight):
         raise InputError(f"{path}: active_terms: expected regularisers with weights above 0 to hold them by")
     return recipe

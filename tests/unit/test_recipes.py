@@ -350,3 +350,10 @@ def test_damaged_parquet_is_a_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"there are no \*.parquet in it"):
         read_rows(read_recipe("sample", {}), tmp_path / "empty")
+
+
+@pytest.mark.parametrize("dropout", ["null", "0.1"])
+def test_in_batch_negatives_need_equal_passages_to_have_equal_vectors(dropout):
+    with pytest.raises(InputError, match=r"adapt\.yaml: dropout: expected 0 beside in_batch"):
+        read_recipe("adapt", {"dropout": dropout})
+    assert read_recipe("adapt", {"dropout": dropout, "in_batch": "false"}).in_batch is False
