@@ -1,5 +1,6 @@
 """What is learned of a teacher's scores, and what keeps the vectors sparse meanwhile."""
 
+import math
 from typing import Any
 
 import torch
@@ -18,11 +19,11 @@ from torch import Tensor, nn
 from transformers import TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState
 
-GAIN = 3.0
-"""Of the controller: by how much the logarithm of a weight changes a step, for terms at twice what they are
-held to.
+GAIN, AT_ONCE = 0.3, 3.0
+"""Of the controller: by how much the logarithm of a weight changes a step, and by how much it differs while
+they last, for terms at twice what they are held to. Active terms follow a weight some twenty steps late.
 """
-LEAST, MOST = 0.1, 1_000.0
+LEAST, MOST = 0.1, 100.0
 """Of the recipe's weight, between which the controller keeps its own: one that has fallen for long, while
 there were few terms, is not back in time.
 """
@@ -102,21 +103,24 @@ class GlobalFlops(FlopsLoss):
 class ActiveTermsController(SpladeRegularizerWeightSchedulerCallback, ExportableState):
     """Holds active terms by the weights of the regularisers, which a recipe would have to guess.
 
-    After each step a weight is multiplied by exp(GAIN (terms / held - 1)), between LEAST and MOST of the
-    recipe's. It can only take terms away: a model whose scores need fewer has fewer. It stands in the place
-    of the library's schedule of these weights, which its trainer would add where there is none.
+    A proportional-integral controller of the weights' logarithms: with e = terms / held - 1, an integral is
+    multiplied by exp(GAIN e) after each step, and the weight is that times exp(AT_ONCE e), both between
+    LEAST and MOST of the recipe's. An integral alone overshoots: it has grown for as long as there were too
+    many terms when they begin to go. It can only take terms away: a model whose scores need fewer has fewer.
+    It stands in the place of the library's schedule of these weights, which its trainer would add where there
+    is none.
     """
 
     def __init__(self, loss: SpladeLoss, query_terms: float, document_terms: float) -> None:
         super().__init__(loss)
         self.held = {"query": query_terms, "document": document_terms}
         self.first = {part: getattr(loss, f"{part}_regularizer_weight") for part in self.held}
-        self.weights = dict(self.first)
+        self.integrals = dict(self.first)
         self.counted: dict[str, float] = {}
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"args": {}, "attributes": {"weights": self.weights, "counted": self.counted}}
+        return {"args": {}, "attributes": {"integrals": self.integrals, "counted": self.counted}}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -125,7 +129,7 @@ class ActiveTermsController(SpladeRegularizerWeightSchedulerCallback, Exportable
         callbacks: Any = state.stateful_callbacks  # of a checkpoint: the states by the callbacks' names
         kept = callbacks.get(type(self).__name__) if isinstance(callbacks, dict) else None
         if state.global_step and isinstance(kept, dict):
-            self.weights, self.counted = kept["attributes"]["weights"], kept["attributes"]["counted"]
+            self.integrals, self.counted = kept["attributes"]["integrals"], kept["attributes"]["counted"]
         self._set()
 
     def on_step_begin(
@@ -137,14 +141,12 @@ class ActiveTermsController(SpladeRegularizerWeightSchedulerCallback, Exportable
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Move the weights by what the step counted."""
-        for part, held in self.held.items():
+        for part in self.held:
             terms = float(getattr(self.loss, f"{part}_regularizer").active_terms)
             self.counted[part] = SMOOTHING * self.counted.get(part, terms) + (1 - SMOOTHING) * terms
-            moved = self.weights[part] * float(
-                torch.exp(torch.tensor(GAIN * (self.counted[part] / held - 1)))
+            self.integrals[part] = self._within(
+                part, self.integrals[part] * math.exp(GAIN * self._excess(part))
             )
-            first = self.first[part]
-            self.weights[part] = min(max(moved, first * LEAST), first * MOST)
         self._set()
 
     def on_log(
@@ -158,8 +160,17 @@ class ActiveTermsController(SpladeRegularizerWeightSchedulerCallback, Exportable
     ) -> None:
         """Record the weights, as the library's schedule of them does."""
         if logs is not None:
-            logs.update({f"{part}_regularizer_weight": weight for part, weight in self.weights.items()})
+            names = [f"{part}_regularizer_weight" for part in self.held]
+            logs.update({name: getattr(self.loss, name) for name in names})
 
     def _set(self) -> None:
-        for part, weight in self.weights.items():
+        for part, integral in self.integrals.items():
+            weight = self._within(part, integral * math.exp(AT_ONCE * self._excess(part)))
             setattr(self.loss, f"{part}_regularizer_weight", weight)
+
+    def _excess(self, part: str) -> float:
+        """Return by which share there are more terms than are held; 0 before any were counted."""
+        return self.counted.get(part, self.held[part]) / self.held[part] - 1
+
+    def _within(self, part: str, weight: float) -> float:
+        return min(max(weight, self.first[part] * LEAST), self.first[part] * MOST)
