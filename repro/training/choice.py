@@ -2,9 +2,9 @@
 
 Averages of the two lie on a line, w = base + share (trained - base), which often has a better point than its
 ends (Wortsman et al. 2022, arXiv:2109.01903). Each is measured on held-out queries as a table would measure
-it: impacts, dot products, nDCG@10 with all judgments. The best of those that beat the base significantly,
-corrected for the choice among them, is kept, if its documents have no more terms than the base's; if there is
-none, the base.
+it: impacts, dot products, nDCG@10 with all judgments. If one of them beats the base significantly, corrected
+for their number, the training has helped, and the best one is kept; else the base is. What gives documents
+more terms than the base takes no part.
 """
 
 from collections.abc import Iterator, Sequence
@@ -137,26 +137,37 @@ def weights_of(model: "SparseEncoder") -> Weights:
 
 
 def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choice:
-    better = [c for c in tested if c.p is not None and c.p < SIGNIFICANT]
-    eligible = [c for c in better if c.document_terms <= most_terms]
-    best = max(eligible or better or tested, key=lambda c: c.figures.mean[MEASURE])
-    before, after = base.figures.mean[MEASURE], best.figures.mean[MEASURE]
-    queries = len(base.figures.per_query)
-    measured = f"{MEASURE} {before:.4f} -> {after:.4f} on {queries:,} held-out queries (p = {best.p:.4f})"
-    if eligible:
-        return Choice([base, *tested], best, f"kept {best.share:.0%} of the way from the base: {measured}")
-    if better:
+    def best_of(candidates: list[Candidate]) -> Candidate:
+        return max(candidates, key=lambda c: c.figures.mean[MEASURE])
+
+    def surest_of(candidates: list[Candidate]) -> float:
+        return min((c.p for c in candidates if c.p is not None), default=1.0)
+
+    eligible = [c for c in tested if c.document_terms <= most_terms]
+    if surest_of(eligible) < SIGNIFICANT:
+        kept = best_of(eligible)
+        why = f"kept {kept.share:.0%} of the way from the base: {_measured(base, kept, surest_of(eligible))}"
+        return Choice([base, *tested], kept, why)
+    if surest_of(tested) < SIGNIFICANT:
+        denser = best_of([c for c in tested if c.document_terms > most_terms])
         why = (
-            f"what beats the base has more terms a document ({best.document_terms:.1f}, held to "
-            f"{most_terms:.1f}), so the base's weights are kept as they are: {best.share:.0%} of the way "
-            f"from it has {measured}"
+            f"what beats the base has more terms a document ({denser.document_terms:.1f}, held to "
+            f"{most_terms:.1f}), so the base's weights are kept as they are: {denser.share:.0%} of the way "
+            f"from it has {_measured(base, denser, surest_of(tested))}"
         )
     else:
+        best = best_of(tested)
         why = (
             "nothing beats the base significantly, so its weights are kept as they are: the best average of "
-            f"base and trained weights, at {best.share:.0%}, has {measured}"
+            f"base and trained weights, at {best.share:.0%}, has {_measured(base, best, surest_of(tested))}"
         )
     return Choice([base, *tested], base, why)
+
+
+def _measured(base: Candidate, best: Candidate, p: float) -> str:
+    before, after = base.figures.mean[MEASURE], best.figures.mean[MEASURE]
+    found = f"{MEASURE} {before:.4f} -> {after:.4f} on {len(base.figures.per_query):,} held-out queries"
+    return f"{found} (p = {p:.4f} that none is better)"
 
 
 def measure(model: "SparseEncoder", share: float, held_out: HeldOut, threads: int) -> Candidate:
