@@ -10,13 +10,23 @@ if TYPE_CHECKING:
     from repro.base.errors import InputError
     from repro.library.evaluation import evaluate_run
     from repro.library.index import Index
+    from repro.library.matching import matching_terms
     from repro.library.searcher import Searcher
     from repro.splade.acceleration import accelerate, restore
     from repro.splade.encoder import SpladeEncoder
 
 __version__ = "0.2.0"
 
-__all__ = ["Index", "InputError", "Searcher", "SpladeEncoder", "accelerate", "evaluate_run", "restore"]
+__all__ = [
+    "Index",
+    "InputError",
+    "Searcher",
+    "SpladeEncoder",
+    "accelerate",
+    "evaluate_run",
+    "matching_terms",
+    "restore",
+]
 
 _PLACES = {
     "Index": "repro.library.index",
@@ -25,6 +35,7 @@ _PLACES = {
     "SpladeEncoder": "repro.splade.encoder",
     "accelerate": "repro.splade.acceleration",
     "evaluate_run": "repro.library.evaluation",
+    "matching_terms": "repro.library.matching",
     "restore": "repro.splade.acceleration",
 }
 """Where a name is imported from when it is asked for: ``import repro`` loads neither torch nor the JVM."""

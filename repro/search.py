@@ -3,7 +3,8 @@
     python -m repro.search --collection sample --system splade-tiny
 
 Queries of SPLADE and dense systems are encoded by python -m repro.encode, in a process of its own, if that
-was not done.
+was not done. So are the runs made that a fusion (bm25+splade-tiny) or a re-ranking ("bm25>>cross-encoder:X")
+combines.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from repro.cli.options import (
 )
 from repro.cli.parsing import add_options, read_options
 from repro.cli.stages import stage
+from repro.models.systems import part_names
 from repro.pipeline.opening import open_artifacts
 from repro.pipeline.searching import search
 
@@ -49,9 +51,13 @@ def main(argv: list[str] | None = None) -> int:
     collection, work = read_options(CollectionOptions, parsed), read_options(WorkOptions, parsed)
     options, runs = read_system_options(parsed), read_options(RunsOptions, parsed)
     of = open_artifacts(parsed.system, collection, work, options, runs)
+    # torch and Lucene or FAISS never share a process
+    again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
+    for name, part in zip(part_names(parsed.system), of.parts):
+        if not part.run.is_current():
+            groups = options.search, options.queries, options.bm25, options.dense, options.encoding
+            stage("repro.search", collection, "--system", name, *groups, runs, again).run()
     if of.engine.encodes and not of.queries.is_current():
-        # torch and Lucene or FAISS never share a process
-        again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
         only = ["--only", "queries", "--system", parsed.system]
         stage("repro.encode", *only, collection, options.queries, options.encoding, again).run()
     print(search(of, work).path)

@@ -6,10 +6,13 @@
     <work>/models/<system>/                                 links to the model's files
     <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
+A system that combines others (``bm25+splade-tiny``) has a run, made of theirs, and nothing else.
+
 A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made
 anew. ``tests/unit/test_formats.py`` holds outputs to their numbers, so that none is forgotten.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +23,8 @@ from repro.cli.options import SystemOptions
 from repro.collections.model import Collection, Query, queries_checksum
 from repro.collections.scan import CorpusSummary
 from repro.engines import ENGINES
-from repro.engines.protocol import EncodingEngine, TextEngine
+from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine
+from repro.formats.runs import trec_tag
 from repro.models.systems import System
 from repro.models.weights import Weights
 
@@ -31,7 +35,11 @@ order of ties."""
 
 @dataclass(frozen=True)
 class SystemArtifacts:
-    """The artifacts of one system on one collection. ``weights`` is None if the system encodes nothing."""
+    """The artifacts of one system on one collection.
+
+    ``weights`` are those that it encodes or re-ranks with, None without a model; ``parts`` are the artifacts
+    of the systems whose runs it combines.
+    """
 
     collection: Collection
     corpus: CorpusSummary
@@ -40,11 +48,20 @@ class SystemArtifacts:
     work: Path
     runs: Path
     options: SystemOptions
+    parts: tuple["SystemArtifacts", ...] = ()
 
     @property
-    def engine(self) -> TextEngine | EncodingEngine:
+    def engine(self) -> TextEngine | EncodingEngine | CombiningEngine:
         """What makes and uses them."""
         return ENGINES[self.system.kind]
+
+    @property
+    def index_engine(self) -> TextEngine | EncodingEngine:
+        """The engine of a system that searches an index of its own; ValueError of one that combines runs."""
+        engine = self.engine
+        if engine.combines:
+            raise ValueError(f"{self.system.name} has no index")
+        return engine
 
     @cached_property
     def topics(self) -> list[Query]:
@@ -76,17 +93,16 @@ class SystemArtifacts:
     @cached_property
     def index(self) -> Artifact:
         """The index that the system searches."""
-        name = self.engine.index_name(self.collection.corpus, self.system.name, self.options)
-        source = (
-            {"encoded": self.documents.fingerprint} if self.engine.encodes else {"corpus": self.corpus.sha256}
-        )
+        engine = self.index_engine
+        name = engine.index_name(self.collection.corpus, self.system.name, self.options)
+        source = {"encoded": self.documents.fingerprint} if engine.encodes else {"corpus": self.corpus.sha256}
         inputs = {"stage": "index", "format": FORMATS["index"], "kind": self.system.kind, **source}
-        inputs |= self.engine.index_inputs(self.options)
+        inputs |= engine.index_inputs(self.options)
         return Artifact(
             self.work / "indexes" / name,
             inputs,
             facts=("counts", "built", "bytes"),
-            unreadable=lambda manifest: self.engine.unreadable(manifest.get("written_by", {})),
+            unreadable=lambda manifest: engine.unreadable(manifest.get("written_by", {})),
         )
 
     @cached_property
@@ -96,8 +112,7 @@ class SystemArtifacts:
         inputs = {
             "stage": "search",
             "format": FORMATS["search"],
-            "index": self.index.fingerprint,
-            "queries": self.queries.fingerprint if self.engine.encodes else queries_checksum(self.topics),
+            **self._searched(),
             "hits": search.hits,
             "ties": search.ties,
             "tag": self.tag,
@@ -106,10 +121,18 @@ class SystemArtifacts:
         path = self.runs / f"run.{self.collection.name}.{self.system.name}.trec"
         return Artifact(path, inputs, single_file=True, facts=("counts", "queries_per_second"))
 
+    def _searched(self) -> dict[str, Any]:
+        """Return what a run comes from: an index and queries, or the parts' runs and a model."""
+        if self.engine.combines:
+            weights = {"weights": self.weights.sha256} if self.weights else {}
+            return {"runs": [part.run.fingerprint for part in self.parts], **weights}
+        queries = self.queries.fingerprint if self.engine.encodes else queries_checksum(self.topics)
+        return {"index": self.index.fingerprint, "queries": queries}
+
     @property
     def tag(self) -> str:
         """The run's last column."""
-        return self.options.tag.tag or self.system.name
+        return self.options.tag.tag or trec_tag(self.system.name)
 
     @cached_property
     def model(self) -> Artifact:
@@ -124,8 +147,17 @@ class SystemArtifacts:
         }
         return Artifact(self.work / "models" / self.system.name, inputs)
 
+    def single_systems(self) -> list[str]:
+        """Return the names of the systems with an index of their own that the run comes from."""
+        if self.engine.combines:
+            return [name for part in self.parts for name in part.single_systems()]
+        return [self.system.name]
+
     def chain(self) -> list[Artifact]:
         """Return all that the run is made from, and the run, in the order of their making."""
+        if self.engine.combines:
+            parts = itertools.chain.from_iterable(part.chain() for part in self.parts)
+            return [*parts, self.run]
         encoded = [self.documents, self.queries] if self.engine.encodes else []
         return [*encoded, self.index, self.run]
 

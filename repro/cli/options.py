@@ -41,7 +41,12 @@ class CollectionOptions:
 class SystemOption:
     """The system that a stage works for."""
 
-    system: str = field(metadata={"help": "a system of the table, or splade:<model>, dense:<model>"})
+    system: str = field(
+        metadata={
+            "help": "a system of the table, splade:<model>, dense:<model>, or what combines some: A+B, "
+            "'A>>cross-encoder:<model>'"
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,9 @@ class SearchOptions:
 class TagOption:
     """The run's name in its own file."""
 
-    tag: str | None = option(None, "the run's last column (default: the system's name)", type=tag)
+    tag: str | None = option(
+        None, "the run's last column (default: the system's name, as TREC's checkers take it)", type=tag
+    )
 
 
 @dataclass(frozen=True)
@@ -205,12 +212,17 @@ class TableOptions:
 
     systems: str | None = option(
         None,
-        "systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train "
-        "made of this collection)",
+        "systems of the table, splade:<model>, dense:<model>, A+B, 'A>>cross-encoder:<model>' (default: the "
+        "table's, and what repro.train made of this collection)",
         metavar="A,B,C",
     )
     tables: Path = option(Path("tables"), "where tables go (default: ./tables)", type=Path)
     dry_run: bool = option(False, "print the commands that would run, and stop")
+    check: bool = option(
+        False,
+        "make nothing: compare the collection's table, and the pages that show it, with its runs, judgments "
+        "and weights; exit code 1 if any figure differs",
+    )
     keep_going: bool = option(False, "if a stage fails, go on with the other systems")
 
 

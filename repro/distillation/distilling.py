@@ -28,7 +28,7 @@ from repro.distillation.selection import Selection, folder_suffix, select
 from repro.distillation.teachers import Teacher, teaching_system
 from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
-from repro.models.systems import find_system, located
+from repro.models.systems import find_system, located, single_names
 from repro.pipeline.sources import unchanged, weights_of
 
 FORMAT = 1
@@ -238,10 +238,12 @@ def _run_file(selection: Selection, work: WorkOptions, name: str, hits: int) -> 
     if Path(name).is_file():
         return Path(name)
     again = replace(work, force=False)
+    for single in single_names(name):
+        common = selection.collection, SystemOption(single), again
+        if ENGINES[find_system(single).kind].encodes:
+            stage("repro.encode", *common).run()
+        stage("repro.index", *common).run()
     common = selection.collection, SystemOption(name), again
-    if ENGINES[find_system(name).kind].encodes:
-        stage("repro.encode", *common).run()
-    stage("repro.index", *common).run()
     runs = RunsOptions(
         work.work / "distilled" / "runs" / f"top-{hits}"
     )  # one that asks for more makes its own

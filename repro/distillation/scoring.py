@@ -17,8 +17,9 @@ from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.options import RunsOptions, SystemOptions, WorkOptions
 from repro.distillation.teacher_store import MappedRows, open_store
-from repro.distillation.teachers import CROSS_ENCODER_TOKENS, Teacher, bi_encoder, cross_encoder
+from repro.distillation.teachers import Teacher, bi_encoder, cross_encoder
 from repro.formats.embeddings import read_embeddings
+from repro.models.systems import MAX_LENGTH
 from repro.pipeline.opening import Corpus
 
 Pair = tuple[str, str]
@@ -82,7 +83,7 @@ def scoring(of: Material, pairs: Sequence[Pair]) -> Iterator[Score]:
 
 
 def _cross_encoders(of: Material, pairs: Sequence[Pair], stores: contextlib.ExitStack) -> Score:
-    store = stores.enter_context(open_store(of.store("pairs", tokens=CROSS_ENCODER_TOKENS)))
+    store = stores.enter_context(open_store(of.store("pairs", tokens=MAX_LENGTH)))
     load = functools.cache(lambda: cross_encoder(of.teacher, of.work.threads))
 
     def texts(pair: Pair) -> tuple[str, str]:

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from repro.base.errors import InputError
-from repro.models.folder import first_line
 from repro.models.systems import System, own_system, table_systems
-from repro.models.weights import UNLOADABLE, Weights
+from repro.models.weights import Weights
 
 if TYPE_CHECKING:
     from repro.dense.encoder import DenseEncoder
 
 Score = Callable[[Sequence[tuple[str, str]]], np.ndarray]
 """(query, passage) pairs -> scores, float32."""
-
-CROSS_ENCODER_TOKENS = 512
 
 
 @dataclass(frozen=True)
@@ -42,37 +38,10 @@ def teaching_system(name: str) -> System:
 
 
 def cross_encoder(teacher: Teacher, threads: int) -> Score:
-    """Load a cross-encoder; InputError if its folder is none, or has weights that are not finite."""
-    import torch
-    from sentence_transformers import CrossEncoder
-    from transformers import AutoModelForSequenceClassification
+    """Load a cross-encoder; InputError as ``PairScorer`` raises it."""
+    from repro.dense.cross_encoder import PairScorer
 
-    torch.set_num_threads(threads)
-    folder = teacher.weights.path
-    try:
-        stock, loading = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=1, output_loading_info=True, trust_remote_code=False, local_files_only=True
-        )
-        tokens = min(
-            CROSS_ENCODER_TOKENS, getattr(stock.config, "max_position_embeddings", CROSS_ENCODER_TOKENS)
-        )
-        model = CrossEncoder(
-            str(folder), num_labels=1, max_length=tokens, trust_remote_code=False, local_files_only=True
-        )
-    except UNLOADABLE as error:
-        raise InputError(f"{folder} does not load as a cross-encoder ({first_line(error)})") from error
-    if loading["missing_keys"]:  # it would score with random numbers in their place
-        raise InputError(
-            f"{folder} is no cross-encoder: it lacks {min(loading['missing_keys'])}; "
-            "a bi-encoder is given as dense:<model>"
-        )
-    for name, weight in model.named_parameters():
-        if not torch.isfinite(weight).all():
-            raise InputError(f"{folder}: the weights of {name} are not all finite; fetch the model again")
-    identity = torch.nn.Identity()  # margins are of the logits, not of their sigmoids
-    return lambda pairs: model.predict(
-        list(pairs), batch_size=64, activation_fn=identity, show_progress_bar=False, convert_to_numpy=True
-    ).astype(np.float32)
+    return PairScorer(teacher.weights.path, threads)
 
 
 def bi_encoder(teacher: Teacher, threads: int) -> "DenseEncoder":

@@ -17,6 +17,7 @@ class Bm25Engine(LuceneIndexes):
 
     kind = "bm25"
     encodes: Literal[False] = False
+    combines: Literal[False] = False
     options: tuple[type, ...] = (Bm25Options, SearchOptions)
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:

@@ -16,6 +16,7 @@ class DenseEngine:
 
     kind = "dense"
     encodes: Literal[True] = True
+    combines: Literal[False] = False
     options: tuple[type, ...] = (DenseOptions, SearchOptions)
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:

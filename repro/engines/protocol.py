@@ -1,9 +1,10 @@
 """What an engine is: all that differs between kinds of systems, from their artifacts' inputs to their search.
 
-An engine works on texts as they are, or on what a model encoded them to; only there the two protocols differ.
+An engine works on texts as they are, on what a model encoded them to, or on the runs of other systems; only
+there the three protocols differ.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,20 +56,52 @@ class SearchRequest:
     threads: int
 
 
+@dataclass(frozen=True)
+class CombiningRequest:
+    """What runs are combined into: ``runs`` has, for each part, query id -> its best documents, best first.
+
+    ``weights`` are those of a model that takes part; at ``scratch`` a file may lie meanwhile.
+    """
+
+    runs: Sequence[Mapping[str, list[str]]]
+    queries: Sequence[Query]
+    documents: Callable[[], Iterator[Document]]
+    weights: Weights | None
+    options: SystemOptions
+    threads: int
+    scratch: Path
+
+
+@dataclass(frozen=True)
+class Combining:
+    """``results``, an iterator that computes them, and the number of ``parameters`` of a model that takes
+    part.
+    """
+
+    results: Results
+    parameters: int = 0
+
+
 class Engine(Protocol):
     """A kind of system. ``options`` are the groups of SystemOptions that decide what it makes."""
 
     kind: str
     options: tuple[type, ...]
 
+    def search_inputs(self, options: SystemOptions) -> dict[str, Any]:
+        """Return what a run depends on besides its sources, hits, order of ties, tag and weights."""
+
+
+class IndexEngine(Engine, Protocol):
+    """An engine that searches an index of its own."""
+
+    combines: Literal[False]
+
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
         """Return the name of the index folder."""
 
     def index_inputs(self, options: SystemOptions) -> dict[str, Any]:
         """Return what an index depends on besides the corpus or what it was encoded to."""
-
-    def search_inputs(self, options: SystemOptions) -> dict[str, Any]:
-        """Return what a run depends on besides index, queries, hits, order of ties and tag."""
 
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return how an index is built under ``building``, for the manifest; its defaults filled in."""
@@ -80,7 +113,7 @@ class Engine(Protocol):
         """Return why what is installed cannot read an index, as part of a sentence; None if it can."""
 
 
-class TextEngine(Engine, Protocol):
+class TextEngine(IndexEngine, Protocol):
     """An engine that works on texts as they are."""
 
     encodes: Literal[False]
@@ -97,7 +130,7 @@ class TextEngine(Engine, Protocol):
         """Open the index (``stack`` closes it); return an iterator over the results, which searches."""
 
 
-class EncodingEngine(Engine, Protocol):
+class EncodingEngine(IndexEngine, Protocol):
     """An engine that works on what a model encoded documents and queries to."""
 
     encodes: Literal[True]
@@ -115,3 +148,16 @@ class EncodingEngine(Engine, Protocol):
 
     def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
         """Do the same as a text engine, with a folder of encoded queries."""
+
+
+class CombiningEngine(Engine, Protocol):
+    """An engine that makes its run of the runs of other systems."""
+
+    encodes: Literal[False]
+    combines: Literal[True]
+
+    def combine(self, request: CombiningRequest, stack: ExitStack) -> Combining:
+        """Load what is needed (``stack`` closes it); return an iterator over the results.
+
+        InputError if a model's folder is none.
+        """

@@ -22,6 +22,7 @@ class SpladeEngine(LuceneIndexes):
 
     kind = "splade"
     encodes: Literal[True] = True
+    combines: Literal[False] = False
     options: tuple[type, ...] = (EncodingOptions, SearchOptions)
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:

@@ -8,7 +8,9 @@ which is how trec_eval reads it, so that each of them keeps the file's order.
 """
 
 import contextlib
+import hashlib
 import math
+import re
 import shutil
 import tempfile
 from array import array
@@ -29,6 +31,20 @@ Run = dict[str, dict[str, float]]
 TIES = ("anserini", "trec_eval")
 """Documents of equal score: by docid ascending (the default everywhere), or by docid descending."""
 INFINITY_BITS = 0x7F800000
+LONGEST_TAG = 25
+"""Characters, for TREC's checkers."""
+
+
+def trec_tag(name: str) -> str:
+    """Return a system's name as a tag that TREC's checkers take: up to 25 letters, digits, '-' and '_'.
+
+    Of a longer one the end gives way to the first digits of a checksum, so that two stay apart.
+    """
+    tag = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    if len(tag) <= LONGEST_TAG:
+        return tag
+    digits = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{tag[: LONGEST_TAG - len(digits) - 1]}-{digits}"
 
 
 def ranked(scores: Mapping[str, float], ties: str = TIES[0]) -> list[tuple[str, np.float32]]:
@@ -45,10 +61,10 @@ def _ranked(scores: Mapping[str, float], ties: str) -> tuple[list[str], np.ndarr
     docids = sorted(scores, reverse=docids_descend(ties))  # code points sort as the bytes of UTF-8 do
     values = np.array([scores[docid] for docid in docids], dtype=np.float32)
     order = np.argsort(-values, kind="stable")
-    return [docids[place] for place in order.tolist()], _lowered(values[order])
+    return [docids[place] for place in order.tolist()], lowered(values[order])
 
 
-def _lowered(values: np.ndarray) -> np.ndarray:
+def lowered(values: np.ndarray) -> np.ndarray:
     """Return float32 values, which do not increase, with each that is not below its predecessor lowered.
 
     A float's rank among all floats is its bits as an integer, if those of negative ones are turned around.
@@ -60,8 +76,8 @@ def _lowered(values: np.ndarray) -> np.ndarray:
     bits = values.view(np.int32).astype(np.int64)
     ranks = np.where(bits < 0, least - bits, bits)
     places = np.arange(len(values))
-    lowered = np.maximum(np.minimum.accumulate(ranks + places) - places, -INFINITY_BITS)
-    return np.where(lowered < 0, least - lowered, lowered).astype(np.int32).view(np.float32)
+    below = np.maximum(np.minimum.accumulate(ranks + places) - places, -INFINITY_BITS)
+    return np.where(below < 0, least - below, below).astype(np.int32).view(np.float32)
 
 
 def docids_descend(ties: str) -> bool:

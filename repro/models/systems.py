@@ -1,11 +1,13 @@
-"""The systems of the table: the entries of ``systems.yaml``, and a user's models, given as ``kind:model``."""
+"""The systems of the table: the entries of ``systems.yaml``, a user's models, given as ``kind:model``, and
+what combines systems: ``A+B`` fuses their runs, ``A>>cross-encoder:model`` re-ranks a run's first documents.
+"""
 
 import os
 import re
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,6 +21,12 @@ SYSTEMS_FILE = Path(__file__).parent / "systems.yaml"
 MAX_LENGTH = 512
 QUERY_MAX_LENGTH = {"splade": 256}
 """Tokens kept of a query, where a user's model keeps fewer than of a document."""
+OWN_KINDS = ("splade", "dense")
+"""Kinds of users' models, as they stand before the colon."""
+RERANKER = "cross-encoder"
+THEN = ">>"
+LONGEST_NAME = 150
+"""Bytes of a combined system's name: a file name, which has a collection's in it as well, has at most 255."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,10 @@ class Wheel:
 
 @dataclass(frozen=True)
 class System:
-    """A retriever; ``systems.yaml`` says what the fields mean. ``name`` is fit for file names and run tags.
+    """A retriever; ``systems.yaml`` says what the fields mean. ``name`` is fit for file names.
 
     ``pooling`` is None for a user's model: then the folder's own Sentence Transformers modules decide.
+    ``parts`` are the systems whose runs are fused, or the one whose run ``reranker`` re-ranks.
     """
 
     name: str
@@ -52,37 +61,97 @@ class System:
     query_prefix: str = ""
     passage_prefix: str = ""
     published: dict[str, dict[str, float]] = field(default_factory=dict)
+    parts: tuple["System", ...] = ()
+    reranker: "System | None" = None
+
+
+@cache
+def systems_file() -> dict[str, Any]:
+    """Return what systems.yaml holds: ``systems``, and what ``report.published`` makes figures of."""
+    return yaml.safe_load(SYSTEMS_FILE.read_text(encoding="utf-8"))
 
 
 @cache
 def table_systems() -> dict[str, System]:
     """Return the entries of systems.yaml, in the table's order."""
-    entries = yaml.safe_load(SYSTEMS_FILE.read_text(encoding="utf-8"))["systems"]
     return {
         name: System(name=name, **{**entry, "wheel": Wheel(**entry["wheel"]) if "wheel" in entry else None})
-        for name, entry in entries.items()
+        for name, entry in systems_file()["systems"].items()
     }
 
 
-def published_sources() -> dict[str, str]:
-    """Return where the published figures are from: the sources of systems.yaml."""
-    return yaml.safe_load(SYSTEMS_FILE.read_text(encoding="utf-8"))["sources"]
-
-
 def find_system(name: str) -> System:
-    """Return the system called ``name``: an entry of systems.yaml, ``splade:<model>`` or ``dense:<model>``.
+    """Return the system called ``name``: an entry of systems.yaml, ``splade:<model>``, ``dense:<model>``, or
+    what combines such systems, as ``part_names`` reads it.
 
-    ``own_system`` says what a model may be. InputError if it is neither.
+    ``own_system`` says what a model may be. InputError if it is none of these.
     """
     if name in table_systems():
         return table_systems()[name]
+    if parts := part_names(name):
+        return _find_combination(name, parts)
     kind, separator, model = name.partition(":")
-    if separator and kind in ("splade", "dense") and model:
+    if separator and kind in OWN_KINDS and model:
         return own_system(kind, model, f"--system {name}")
     raise InputError(
         f"unknown system {name!r}; choose from {', '.join(table_systems())}, or give "
-        "splade:<folder or Hub name> or dense:<folder or Hub name>"
+        "splade:<folder or Hub name> or dense:<folder or Hub name>; A+B fuses two of them, and "
+        f"A{THEN}{RERANKER}:<folder or Hub name> re-ranks one"
     )
+
+
+def part_names(name: str) -> list[str]:
+    """Return the systems whose runs the system called ``name`` combines; none if it searches an index itself.
+
+    ``A+B>>cross-encoder:model`` re-ranks ``A+B``, which fuses A and B. A plus that no system follows belongs
+    to a model's name, and so does every one in the name of a folder that is there.
+    """
+    kind, _, model = name.partition(":")
+    if kind in OWN_KINDS and os.path.isdir(os.path.expanduser(model)):
+        return []
+    first, then, _ = name.rpartition(THEN)
+    if then:
+        return [first]
+    kinds, entries = "|".join(OWN_KINDS), "|".join(map(re.escape, table_systems()))
+    parts = re.split(rf"\+(?=(?:{kinds}):|(?:{entries})(?:\+|$))", name)
+    return parts if len(parts) > 1 else []
+
+
+def single_names(name: str) -> list[str]:
+    """Return the systems with an index of their own that the system called ``name`` is, or comes from."""
+    parts = part_names(name)
+    return [single for part in parts for single in single_names(part)] if parts else [name]
+
+
+def _find_combination(name: str, parts: list[str]) -> System:
+    found = tuple(map(find_system, parts))
+    _, then, last = name.rpartition(THEN)
+    if not then:
+        if twice := next((part for part in parts if parts.count(part) > 1), None):
+            raise InputError(f"--system {name}: names {twice} twice; fuse systems that differ")
+        return combination(found)
+    kind, _, model = last.partition(":")
+    if kind != RERANKER or not model:
+        raise InputError(
+            f"--system {name}: expected {RERANKER}:<folder or Hub name> behind the {THEN}, found {last!r}"
+        )
+    return combination(found, own_system(RERANKER, model, f"--system {name}"))
+
+
+def combination(parts: tuple[System, ...], reranker: System | None = None) -> System:
+    """Return the system that fuses the runs of ``parts``, or the one by which ``reranker`` re-ranks a part's.
+
+    Its name is made of theirs: ``bm25+splade-tiny``, ``bm25++cross-encoder.judge-1a2b3c``; no other system's
+    name has a plus in it. InputError if it is too long for a file's.
+    """
+    names = [part.name for part in parts]
+    name = f"{names[0]}++{reranker.name}" if reranker else "+".join(names)
+    if len(name.encode()) > LONGEST_NAME:
+        raise InputError(
+            f"--system: {name} is too long for the name of a file (more than {LONGEST_NAME} bytes); combine "
+            "fewer systems, or give models shorter names by links to them"
+        )
+    return System(name, "reranking" if reranker else "fusion", parts=parts, reranker=reranker)
 
 
 def own_system(kind: str, model: str, option: str) -> System:

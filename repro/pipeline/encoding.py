@@ -35,6 +35,11 @@ def encode(
 
     InputError if the system encodes nothing.
     """
+    if of.engine.combines:
+        raise InputError(
+            f"{of.system.name} encodes nothing, it combines runs: encode {', '.join(of.single_systems())} "
+            "instead"
+        )
     if not of.engine.encodes or of.weights is None:
         raise InputError(f"{of.system.name} encodes nothing; run python -m repro.index on it straight away")
     parts = {"documents": of.documents, "queries": of.queries}

@@ -16,8 +16,12 @@ from repro.engines.protocol import IndexRequest
 def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = IndexingOptions()) -> Artifact:
     """Build the index unless it is there, current and built as ``building`` asks; return it.
 
-    InputError if the encoded documents that it needs are missing or outdated.
+    InputError if the encoded documents that it needs are missing or outdated, or if the system has none.
     """
+    if of.engine.combines:
+        raise InputError(
+            f"{of.system.name} has no index, it combines runs: index {', '.join(of.single_systems())} instead"
+        )
     artifact = of.index
     if not _needed(of, work, building):
         return artifact
@@ -48,14 +52,15 @@ def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) ->
         manifest={"inputs": artifact.inputs, "made": provenance()},
     )
     started = time.perf_counter()
-    if of.engine.encodes:
-        counts = of.engine.build_index(of.documents.path, request, folder)
+    engine = of.index_engine
+    if engine.encodes:
+        counts = engine.build_index(of.documents.path, request, folder)
     else:
-        counts = of.engine.build_index(of.collection.documents(), request, folder)
+        counts = engine.build_index(of.collection.documents(), request, folder)
     seconds = time.perf_counter() - started
     size = folder_bytes(folder)
-    built = of.engine.built(building)
-    facts = {"counts": counts, "built": built, "written_by": of.engine.written_by()}
+    built = engine.built(building)
+    facts = {"counts": counts, "built": built, "written_by": engine.written_by()}
     artifact.finish(folder, **facts, bytes=size, seconds=round(seconds, 3))
     empty = f", {counts['empty']:,} without any term left out" if counts["empty"] else ""
     documents = f"{counts['documents']:,} documents{empty}"
@@ -66,6 +71,6 @@ def _needed(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -
     """Tell whether the index must be built: missing, outdated, or built otherwise than an option asks."""
     if work.force or not of.index.is_current():
         return True
-    there, asked = (of.index.manifest() or {}).get("built", {}), of.engine.built(building)
+    there, asked = (of.index.manifest() or {}).get("built", {}), of.index_engine.built(building)
     given = [name for name in asked if getattr(building, name) is not None]
     return any(there.get(name) != asked[name] for name in given)

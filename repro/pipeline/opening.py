@@ -1,15 +1,14 @@
 """From options to a system's artifacts: the collection opened and read through once, the weights found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro.artifacts.graph import SystemArtifacts
-from repro.cli.options import CollectionOptions, RunsOptions, SystemOptions, WorkOptions
+from repro.cli.options import CollectionOptions, RunsOptions, SystemOptions, TagOption, WorkOptions
 from repro.collections.model import Collection
 from repro.collections.opening import open_collection
 from repro.collections.scan import CorpusSummary, scan_corpus
-from repro.engines import ENGINES
-from repro.models.systems import System, find_system, located
+from repro.models.systems import System, combination, find_system, located
 from repro.models.weights import Weights, resolve
 
 
@@ -29,7 +28,7 @@ def open_corpus(options: CollectionOptions, work: WorkOptions) -> Corpus:
 
 def find_weights(system: System, work: Path, download: bool = True) -> tuple[System, Weights | None]:
     """Return a system under the name that its weights give it in ``work``, and these; or NoWeights."""
-    if not ENGINES[system.kind].encodes:
+    if system.local is None and system.hub is None:
         return system, None
     weights = resolve(system, download)
     return located(system, weights, work), weights
@@ -44,8 +43,18 @@ def artifacts_of(
     download: bool = True,
 ) -> SystemArtifacts:
     """Return the artifacts of ``system`` on an open collection; NoWeights if there are no weights."""
-    named, weights = find_weights(system, work.work, download)
-    return SystemArtifacts(corpus.collection, corpus.summary, named, weights, work.work, runs.runs, options)
+    of_parts = replace(options, tag=TagOption())  # a tag is of the run that is asked for
+    parts = tuple(artifacts_of(part, corpus, work, of_parts, runs, download) for part in system.parts)
+    if system.reranker:
+        reranker, weights = find_weights(system.reranker, work.work, download)
+        named = combination((parts[0].system,), reranker)
+    elif parts:
+        named, weights = combination(tuple(part.system for part in parts)), None
+    else:
+        named, weights = find_weights(system, work.work, download)
+    return SystemArtifacts(
+        corpus.collection, corpus.summary, named, weights, work.work, runs.runs, options, parts
+    )
 
 
 def open_artifacts(

@@ -1,33 +1,35 @@
-"""Search a system's index with a collection's queries and write the run."""
+"""Search a system's index with a collection's queries, or combine other systems' runs, and write the run."""
 
 import contextlib
 import time
+from pathlib import Path
+from typing import Any
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.progress import note, track
 from repro.cli.options import WorkOptions
-from repro.engines.protocol import SearchRequest
-from repro.formats.runs import write_run
+from repro.engines.protocol import CombiningRequest, Results, SearchRequest
+from repro.formats.runs import RankedRun, write_run
 
 
 def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
     """Write the run unless it is there and current; return it.
 
-    InputError if the index or the encoded queries are missing or outdated.
+    InputError if the index and the encoded queries, or the runs to combine, are missing or outdated.
     """
     run = of.run
     if not work.force and run.is_current():
         return run
     with contextlib.ExitStack() as locks:
-        for source, command in _sources(of):
+        for source, command, system in _sources(of):
             locks.enter_context(source.reading(work.wait))
             if not source.is_current():
                 reason = source.why_unreadable() or "is missing or was made from something else"
                 raise InputError(
                     f"{source.path} {reason}; run first: python -m "
-                    f"{command} --collection ... --system {of.system.name} (same options)"
+                    f"{command} --collection ... --system {system} (same options)"
                 )
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
@@ -35,27 +37,25 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
     return run
 
 
-def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str]]:
-    """Return the artifacts that are searched and searched with, each with the command that makes it."""
-    queries = [(of.queries, "repro.encode --only queries")] if of.engine.encodes else []
-    return [*queries, (of.index, "repro.index")]
+def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str, str]]:
+    """Return the artifacts that a run comes from, each with the command and the system that make it."""
+    if of.engine.combines:
+        return [(part.run, "repro.search", part.system.name) for part in of.parts]
+    queries = [(of.queries, "repro.encode --only queries", of.system.name)] if of.engine.encodes else []
+    return [*queries, (of.index, "repro.index", of.system.name)]
 
 
 def _search(of: SystemArtifacts, threads: int) -> None:
     run, total = of.run, len(of.topics)
-    request = SearchRequest(of.index.path, of.options, threads)
     partial = run.begin()
     with contextlib.ExitStack() as stack:
-        # starting the JVM and opening the index are not searching
-        if of.engine.encodes:
-            results = of.engine.search(of.queries.path, request, stack)
-        else:
-            results = of.engine.search(of.topics, request, stack)
+        # loading a model, starting the JVM and opening the index are not searching
+        results, facts = _opened(of, threads, partial, stack)
         started = time.perf_counter()
-        searched = track(results, total, f"searching {of.index.path.name}", "queries")
+        searched = track(results, total, f"searching for {of.system.name}", "queries")
         lines = write_run(partial, searched, of.tag, of.options.search.ties)
         seconds = time.perf_counter() - started
-    rate = total / seconds
+    rate = total / (seconds + sum(_seconds_of(part, total) for part in of.parts))
     run.finish(
         partial,
         system=of.system.name,
@@ -65,5 +65,37 @@ def _search(of: SystemArtifacts, threads: int) -> None:
         threads=threads,
         seconds=round(seconds, 3),
         queries_per_second=round(rate, 1),
+        **facts,
     )
     note(f"{run.path.name}: {total:,} queries, {lines:,} lines, {rate:,.0f} queries a second")
+
+
+def _opened(
+    of: SystemArtifacts, threads: int, partial: Path, stack: contextlib.ExitStack
+) -> tuple[Results, dict[str, Any]]:
+    """Return what searches when it is iterated over, and what else the run's manifest shall tell."""
+    engine, search = of.engine, of.options.search
+    if engine.combines:
+        runs = [RankedRun(part.run.path, search.hits, search.ties) for part in of.parts]
+        scratch = partial.with_name(f"{partial.name}.texts")  # goes as what a killed process left of the run
+        documents, weights = of.collection.documents, of.weights
+        combined = engine.combine(
+            CombiningRequest(runs, of.topics, documents, weights, of.options, threads, scratch), stack
+        )
+        return combined.results, {"parameters": combined.parameters + sum(map(_parameters, of.parts))}
+    request = SearchRequest(of.index.path, of.options, threads)
+    if engine.encodes:
+        return engine.search(of.queries.path, request, stack), {}
+    return engine.search(of.topics, request, stack), {}
+
+
+def _seconds_of(part: SystemArtifacts, queries: int) -> float:
+    """Return how long a part's run took: it is part of what combining it takes."""
+    manifest = part.run.manifest()
+    return queries / manifest["queries_per_second"] if manifest else 0
+
+
+def _parameters(part: SystemArtifacts) -> int:
+    """Return the number of parameters of the models that a part's run was made with."""
+    manifest = (part.documents if part.engine.encodes else part.run).manifest() or {}
+    return manifest.get("parameters", 0)
