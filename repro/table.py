@@ -2,10 +2,11 @@
 
     python -m repro.table
     python -m repro.table --collection msmarco-passage/dev --systems bm25,splade-tiny,splade-mini,splade-small
+    python -m repro.table --check
 
 Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into the
-block for that collection of README.md or a page in docs/, if the current folder has one, the options are the
-defaults and no system that it shows would go.
+blocks for that collection of README.md or a page in docs/, if the current folder has them, the options are
+the defaults and no system that they show would go. --check compares these with the runs and the judgments.
 """
 
 import argparse
@@ -25,11 +26,12 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
+from repro.pipeline.checking import check
 from repro.pipeline.tabulating import TableRequest, tabulate
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse, run the stages that are needed, print and write the table."""
+    """Parse; make the table and print it, or check the one that is there."""
     parser = argparse.ArgumentParser(prog="python -m repro.table", description=__doc__.split("\n")[0])
     add_options(
         parser,
@@ -52,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         measures=read_options(MeasureOptions, parsed),
         table=read_options(TableOptions, parsed),
     )
-    return tabulate(request)
+    return check(request) if request.table.check else tabulate(request)
 
 
 if __name__ == "__main__":

@@ -216,20 +216,20 @@ def refuse_other_settings(artifact: Artifact, force: bool, made_by: str) -> None
         return
     manifest = artifact.manifest()
     for inputs in [manifest["inputs"]] if manifest else artifact.unfinished():
-        if names := ", ".join(_differing(inputs, artifact.inputs)):
+        if names := ", ".join(differing(inputs, artifact.inputs)):
             raise InputError(
                 f"{artifact.path} was {'made' if manifest else 'begun'} by {made_by} with other settings "
                 f"({names}); name another --output, or replace it with {made_by} --force"
             )
 
 
-def _differing(inputs: dict[str, Any], others: dict[str, Any], above: str = "") -> list[str]:
+def differing(inputs: dict[str, Any], others: dict[str, Any], above: str = "") -> list[str]:
     """Return the names of the inputs that are not the same in both, those of an input's parts with a dot."""
     names = []
     for name in sorted(inputs.keys() | others.keys()):
         one, other = inputs.get(name), others.get(name)
         if isinstance(one, dict) and isinstance(other, dict):
-            names += _differing(one, other, f"{above}{name}.")
+            names += differing(one, other, f"{above}{name}.")
         elif canonical(one) != canonical(other) or (name in inputs) != (name in others):
             names.append(f"{above}{name}")
     return names

@@ -23,13 +23,13 @@ from repro.cli.options import (
     WorkOptions,
 )
 from repro.cli.stages import Stage, StageFailed, stage
-from repro.collections.model import Qrels
+from repro.collections.model import Collection, Qrels, judgments_checksum
 from repro.collections.opening import open_collection
-from repro.collections.scan import known_summary, warn_of_unknown
-from repro.engines import ENGINES
+from repro.collections.scan import CorpusSummary, known_summary, warn_of_unknown
+from repro.engines import ENGINES, option_groups
 from repro.evaluation.measures import Measure
 from repro.evaluation.standards import measures_of
-from repro.models.systems import System, find_system, table_systems
+from repro.models.systems import System, find_system, part_names, table_systems
 from repro.models.trained import trained_on
 from repro.models.weights import NoWeights
 from repro.pipeline.opening import Corpus, artifacts_of, open_corpus
@@ -55,7 +55,7 @@ def tabulate(request: TableRequest) -> int:
     trained = [] if request.table.systems else trained_on(request.collection, request.work.work)
     systems = {name.strip(): find_system(name.strip()) for name in [*names, *trained]}
     if request.table.dry_run:
-        for needed in _expected_stages(request, systems):
+        for needed in dict.fromkeys(_expected_stages(request, systems)):
             print(needed)
         return 0
     corpus = open_corpus(request.collection, request.work)
@@ -67,17 +67,26 @@ def tabulate(request: TableRequest) -> int:
     failed = _run_stages(request, opened)
     reasons |= failed
     rows = {
-        name: results.not_run(system, reasons[name])
+        name: results.not_run(system, name, reasons[name])
         if name in reasons
-        else _measured(opened[name], qrels, measures, request.work.wait)
+        else _measured(opened[name], name, qrels, measures, request.work.wait)
         for name, system in systems.items()
         if name in reasons or name in opened
     }
-    table = results.Table(corpus.collection.name, len(qrels), measures, list(rows.values()))
     default = request.systems == SystemOptions() and request.measures == MeasureOptions()
-    # README's tables are the same on every machine: for the defaults, and without models trained here.
-    shown = [row for name, row in rows.items() if name not in trained] if default else []
-    write_table(table, systems.values(), request.table.tables, shown)
+    table = results.Table(
+        collection=corpus.collection.name,
+        queries=len(qrels),
+        measures=measures,
+        rows=list(rows.values()),
+        dataset=None if corpus.collection.source.local else request.collection.collection,
+        corpus=corpus.summary,
+        judgments=judgments_checksum(qrels),
+        options=request.systems,
+        # README's tables are the same on every machine: for the defaults, and without models trained here.
+        shown=tuple(row.system for name, row in rows.items() if default and name not in trained),
+    )
+    write_table(table, request.table.tables)
     return int(bool(failed))
 
 
@@ -111,8 +120,9 @@ def _opened(
 
 
 def _same_weights(one: SystemArtifacts, other: SystemArtifacts) -> bool:
-    """Tell whether two systems encode with the same files; of what has no weights there is one only."""
-    return one.weights is None or other.weights is None or one.weights.sha256 == other.weights.sha256
+    """Tell whether two systems have models of the same files; of what has no weights there is one only."""
+    same = one.weights is None or other.weights is None or one.weights.sha256 == other.weights.sha256
+    return same and all(map(_same_weights, one.parts, other.parts))
 
 
 def _run_stages(request: TableRequest, opened: Mapping[str, SystemArtifacts]) -> dict[str, str]:
@@ -121,10 +131,13 @@ def _run_stages(request: TableRequest, opened: Mapping[str, SystemArtifacts]) ->
     InputError at the first failure unless the request is to keep going.
     """
     failed: dict[str, str] = {}
+    done: set[Stage] = set()  # systems that are combined may have rows of their own, too
     for name, artifacts in opened.items():
         try:
             for needed in stages(request, name, artifacts):
-                needed.run()
+                if needed not in done:
+                    needed.run()
+                    done.add(needed)
         except StageFailed as error:
             if not request.table.keep_going:
                 raise InputError(f"{error}; with --keep-going the other systems would go on") from error
@@ -133,7 +146,9 @@ def _run_stages(request: TableRequest, opened: Mapping[str, SystemArtifacts]) ->
     return failed
 
 
-def _measured(of: SystemArtifacts, qrels: Qrels, measures: list[Measure], wait: bool) -> results.Row:
+def _measured(
+    of: SystemArtifacts, spec: str, qrels: Qrels, measures: list[Measure], wait: bool
+) -> results.Row:
     """Return a system's row, from artifacts that are current for it; InputError if one is not."""
     with contextlib.ExitStack() as locks:
         for artifact in of.chain():
@@ -143,7 +158,7 @@ def _measured(of: SystemArtifacts, qrels: Qrels, measures: list[Measure], wait: 
                     f"{artifact.path} was replaced by something else while the table was made (by a command "
                     "with other options?); run it again"
                 )
-        return results.measure(of, qrels, measures)
+        return results.measure(of, spec, qrels, measures)
 
 
 def stages(request: TableRequest, name: str, of: SystemArtifacts, topics_known: bool = True) -> list[Stage]:
@@ -151,16 +166,24 @@ def stages(request: TableRequest, name: str, of: SystemArtifacts, topics_known: 
 
     Without ``topics_known``, the queries are not read, and what depends on them counts as outdated.
     """
+    if of.parts:
+        made = [
+            stage
+            for part_name, part in zip(part_names(name), of.parts)
+            for stage in stages(request, part_name, part, topics_known)
+        ]
+        run = request.work.force or made or not topics_known or not of.run.is_current()
+        return [*made, _stage(request, "repro.search", name, of.system)] if run else []
     force, encodes = request.work.force, of.engine.encodes
     documents = encodes and (force or not of.documents.is_current())
     queries = encodes and (force or not topics_known or not of.queries.is_current())
     index = force or documents or not of.index.is_current()
     run = index or queries or not topics_known or not of.run.is_current()
     needed = {"repro.encode": documents or queries, "repro.index": index, "repro.search": run}
-    return [_stage(request, module, name, of.system.kind) for module, required in needed.items() if required]
+    return [_stage(request, module, name, of.system) for module, required in needed.items() if required]
 
 
-def _stage(request: TableRequest, module: str, name: str, kind: str) -> Stage:
+def _stage(request: TableRequest, module: str, name: str, system: System) -> Stage:
     """Return a stage with the options that it takes of those that the system's engine reads."""
     options = request.systems
     groups: dict[str, list[EncodingOptions | Bm25Options | DenseOptions | SearchOptions]] = {
@@ -168,7 +191,7 @@ def _stage(request: TableRequest, module: str, name: str, kind: str) -> Stage:
         "repro.index": [options.encoding, options.dense],
         "repro.search": [options.encoding, options.bm25, options.dense, options.search],
     }
-    own = [group for group in groups[module] if isinstance(group, ENGINES[kind].options)]
+    own = [group for group in groups[module] if isinstance(group, option_groups(system))]
     common = ["--collection", request.collection.collection]
     common += ["--split", request.collection.split] if request.collection.split else []
     runs = [request.runs] if module == "repro.search" else []
@@ -184,21 +207,30 @@ def _expected_stages(request: TableRequest, systems: dict[str, System]) -> Itera
     summary = known_summary(collection, request.work.work)
     if summary is None:
         note(f"{collection.corpus} was not read yet: what is there may turn out to be current")
-    for name, system in systems.items():
+    if summary is not None and not collection.source.local:
+        note(f"{collection.name}: its queries are not read, so they count as new")
+    for name in systems:
+        yield from _expected_stages_of(name, request, collection, summary)
+
+
+def _expected_stages_of(
+    name: str, request: TableRequest, collection: Collection, summary: CorpusSummary | None
+) -> Iterator[Stage]:
+    """Yield the stages of one system; those of its parts, if it combines some, as far as they are known."""
+    system = find_system(name)
+    if summary is not None:
         known = None
-        if summary is not None:
-            with contextlib.suppress(NoWeights):
-                corpus = Corpus(collection, summary)
-                known = artifacts_of(
-                    system, corpus, request.work, request.systems, request.runs, download=False
-                )
+        with contextlib.suppress(NoWeights):
+            corpus = Corpus(collection, summary)
+            known = artifacts_of(system, corpus, request.work, request.systems, request.runs, download=False)
         if known is not None:
-            if not collection.source.local:
-                note(f"{collection.name}: its queries are not read, so they count as new")
             yield from stages(request, name, known, topics_known=collection.source.local)
-            continue
-        if summary is not None:
-            note(f"{name}: its model is not on this machine; a run will ask the Hub for it")
-        modules = ["repro.encode"] if ENGINES[system.kind].encodes else []
-        for module in [*modules, "repro.index", "repro.search"]:
-            yield _stage(request, module, name, system.kind)
+            return
+        note(f"{name}: its model is not on this machine; a run will ask the Hub for it")
+    for part in part_names(name):
+        yield from _expected_stages_of(part, request, collection, summary)
+    engine = ENGINES[system.kind]
+    modules = ["repro.encode"] if engine.encodes else []
+    modules += [] if engine.combines else ["repro.index"]
+    for module in [*modules, "repro.search"]:
+        yield _stage(request, module, name, system)

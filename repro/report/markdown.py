@@ -2,8 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from repro.models.systems import System, published_sources
+from repro.models.systems import System
+from repro.report.claims import Evidence, original_sentences, sentences
+from repro.report.published import ACTIVE_DIMS, PARAMETERS, Cell, Source, sources_of
 from repro.report.results import Row, Table
+
+DEV = "msmarco-passage/dev"
+"""What the reproduced README's table was measured on."""
+FOLLOWS = {True: "follows from", False: "does not follow from", None: "cannot be told from"}
+LABELS = {PARAMETERS: "parameters (M)", ACTIVE_DIMS: "terms/doc"}
 
 
 def measured_table(table_of: Table, machine: bool = True) -> str:
@@ -37,17 +44,58 @@ def not_run_list(rows: Iterable[Row]) -> str:
 
 
 def published_table(systems: Iterable[System]) -> str:
-    """Render the published MS MARCO figures, each with its source."""
+    """Render the figures of MS MARCO dev that were published of ``systems``, each with its source."""
     header = ["system", "type", "parameters", "MRR@10", "R@10", "active dims", "source"]
-    lines = []
+    lines, sources = [], sources_of(DEV)
     for system in systems:
-        for source, figures in system.published.items():
-            parameters = figures.get("parameters")
+        for source in [name for name in sources if name in system.published]:
+            figures = system.published[source]
+            parameters = figures.get(PARAMETERS)
             cells = [system.name, system.kind, f"{parameters:.1f}M" if parameters else "–"]
-            cells += [f"{figures[name]:.1f}" for name in ("rr@10", "r@10")]
-            lines.append([*cells, f"{figures['active_dims']:g}" if "active_dims" in figures else "–", source])
-    notes = "\n".join(f"Source `{name}`: {text}." for name, text in published_sources().items())
-    return f"{table(header, lines)}\n\n{notes}"
+            cells += [f"{figures[name]:.1f}" for name in ("RR@10", "R@10")]
+            lines.append([*cells, f"{figures[ACTIVE_DIMS]:g}" if ACTIVE_DIMS in figures else "–", source])
+    return f"{table(header, lines)}\n\n{_sources(sources)}"
+
+
+def compared_table(cells: Sequence[Cell]) -> str:
+    """Render published figures beside measured ones, then what was measured on what, and the sources."""
+    header = ["system", "figure", "measured", "published", "difference", "verdict", "OK", "OKish", "source"]
+    lines = []
+    for cell in cells:
+        digits = cell.digits
+        measured, difference = "–", "–"
+        if cell.measured is not None and cell.difference is not None:
+            measured = f"{cell.measured:.{digits + 1}f}"
+            difference = f"{cell.difference:+.{digits + 1}f}"
+        figures = [measured, f"{cell.published:.{digits}f}", difference, cell.verdict or "–"]
+        bounds = [f"± {bound:.{digits + 1}f}" for bound in (cell.ok, cell.okish)]
+        lines.append([cell.system, LABELS.get(cell.quantity, cell.quantity), *figures, *bounds, cell.source])
+    first = cells[0]
+    measured_on = f"Measured on {first.collection}: {first.queries:,} judged queries, text {first.text}."
+    return f"{table(header, lines)}\n\n{measured_on}\n{_sources(sources_of(first.collection), texts=True)}"
+
+
+def claims_list(evidence: Evidence) -> str:
+    """Render what figures say, a sentence a line, under where they are from; empty if they say nothing."""
+    lines = "".join(f"\n- {sentence}" for sentence in sentences(evidence))
+    return f"{evidence.where[0].upper()}{evidence.where[1:]}:\n{lines}" if lines else ""
+
+
+def original_list(evidences: Sequence[Evidence]) -> str:
+    """List the reproduced README's own sentences: each pair of numbers in them, as what it is read, and
+    whether it follows from the figures of each of several places.
+    """
+    lines: list[str] = []
+    for readings in zip(*map(original_sentences, evidences)):
+        sentence, read_as, stated = readings[0].sentence, readings[0].read_as, readings[0].stated
+        if f'- "{sentence}"' not in lines:
+            lines.append(f'- "{sentence}"')
+        told = [
+            f"{FOLLOWS[reading.follows]} {evidence.where}: {reading.given}"
+            for evidence, reading in zip(evidences, readings)
+        ]
+        lines.append(f"    - {stated}, read as {read_as}, {'; '.join(told)}")
+    return "\n".join(lines)
 
 
 def race_table(result: dict) -> str:
@@ -97,6 +145,13 @@ xychart-beta
     y-axis 0 --> {1.1 * max(bars.values()):.0f}
     bar [{values}]
 ```'''
+
+
+def _sources(sources: Mapping[str, Source], texts: bool = False) -> str:
+    return "\n".join(
+        f"Source `{name}`: {source.title}{f'; text {source.text}' if texts else ''}."
+        for name, source in sources.items()
+    )
 
 
 def _figure(value: float | None) -> str:

@@ -10,13 +10,23 @@ def pages() -> list[Path]:
     return [path for path in (Path("README.md"), *sorted(Path("docs").glob("*.md"))) if path.is_file()]
 
 
-def shown_systems(path: Path, name: str) -> set[str]:
-    """Return the first column of the table that stands in a file's block; empty if there is none."""
+def read_block(path: Path, name: str) -> tuple[int, list[str]] | None:
+    """Return what stands in a file's block: the number of its first line in the file, and its lines.
+
+    None if the file has no such block.
+    """
     content = _content(path)
     if (place := _interior(content, name)) is None:
-        return set()
-    lines = content[slice(*place)].splitlines()
-    return {line.split("|")[1].strip() for line in lines[3:] if line.startswith("|")}
+        return None
+    start, end = place
+    lines = content[start:end].splitlines()[1:]  # the first is the rest of the marker's line
+    return content.count("\n", 0, start) + 2, lines
+
+
+def shown_systems(path: Path, name: str) -> set[str]:
+    """Return the first column of the table that stands in a file's block; empty if there is none."""
+    _, lines = read_block(path, name) or (0, [])
+    return {line.split("|")[1].strip() for line in lines[2:] if line.startswith("|")}
 
 
 def update_block(path: Path, name: str, text: str) -> bool:

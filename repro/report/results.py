@@ -1,6 +1,7 @@
 """The rows of a results table: what was measured, read from runs and manifests, or why it was not."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -9,7 +10,11 @@ from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.files import sha256_file
 from repro.base.progress import track
+from repro.cli.options import SystemOptions
+from repro.cli.parsing import arguments
 from repro.collections.model import Qrels
+from repro.collections.scan import CorpusSummary
+from repro.engines import option_groups
 from repro.evaluation.measures import Measure, evaluate
 from repro.evaluation.significance import intervals
 from repro.formats.runs import read_queries
@@ -23,6 +28,10 @@ class Row:
     ``figures`` has each measure's mean over all judged queries, ``intervals`` the 95 % confidence interval of
     that mean; ``document_terms`` and ``query_terms`` are mean numbers of non-zero terms, or a dense model's
     dimensions; ``parameters`` counts the model's; ``index_bytes`` is the size of the index on disk.
+
+    ``spec`` is what ``--systems`` calls the system, ``hub`` its model's name on the Hub, ``options`` the
+    command line of its options that are not the default. ``unanswered`` are the judged queries that the run
+    does not answer, and ``manifests`` the SHA-256 of the manifest of each artifact, by the manifest's name.
     """
 
     system: str
@@ -40,16 +49,39 @@ class Row:
     run: str = ""
     run_sha256: str = ""
     weights: dict[str, str] | None = None
+    spec: str = ""
+    hub: str | None = None
+    options: str = ""
+    unanswered: list[str] = field(default_factory=list)
+    manifests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A collection's rows. ``queries`` counts the judged ones, over which the means are taken."""
+    """A collection's rows. ``queries`` counts the judged ones, over which the means are taken.
+
+    ``dataset`` is the collection's id if it is one of ir_datasets', ``judgments`` the checksum of its qrels.
+    ``shown`` are the systems that the pages of README.md and docs/ show, none unless the options are the
+    defaults.
+    """
 
     collection: str
     queries: int
     measures: list[Measure]
     rows: list[Row]
+    corpus: CorpusSummary
+    dataset: str | None = None
+    judgments: str = ""
+    options: SystemOptions = SystemOptions()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The variant of the documents' text: ir_datasets repairs doubly encoded characters of MS MARCO."""
+        if self.dataset is None:
+            return "as in the folder"
+        repaired = self.dataset.startswith("msmarco-passage")
+        return "repaired by ir_datasets" if repaired else "as ir_datasets has it"
 
     @property
     def caption(self) -> str:
@@ -61,15 +93,17 @@ class Table:
         return replace(self, rows=rows)
 
 
-def measure(of: SystemArtifacts, qrels: Qrels, measures: Sequence[Measure]) -> Row:
+def measure(of: SystemArtifacts, spec: str, qrels: Qrels, measures: Sequence[Measure]) -> Row:
     """Evaluate a system's run, read a query at a time, and gather the figures of its manifests.
 
-    Whoever calls it has seen that all artifacts are current, and holds their locks.
+    Whoever calls it has seen that all artifacts are current, and that they will stay.
     """
+    unanswered = dict.fromkeys(qrels)
     results = track(read_queries(of.run.path), len(qrels), f"evaluating {of.system.name}", "queries")
-    figures = evaluate(qrels, results, measures)
-    run, index = _manifest(of.run), _manifest(of.index)
-    parameters = document_terms = query_terms = None
+    figures = evaluate(qrels, _struck_off(results, unanswered), measures)
+    run = _manifest(of.run)
+    index_bytes = None if of.engine.combines else _manifest(of.index)["bytes"]
+    parameters, document_terms, query_terms = run.get("parameters") or None, None, None
     if of.engine.encodes:
         documents, queries = _manifest(of.documents), _manifest(of.queries)
         parameters = documents["parameters"]
@@ -83,18 +117,44 @@ def measure(of: SystemArtifacts, qrels: Qrels, measures: Sequence[Measure]) -> R
         intervals=intervals(figures),
         document_terms=document_terms,
         query_terms=query_terms,
-        index_bytes=index["bytes"],
+        index_bytes=index_bytes,
         queries=len(qrels),
         queries_per_second=run["queries_per_second"],
         run=str(of.run.path),
         run_sha256=sha256_file(of.run.path),
         weights=of.weights.record() if of.weights else None,
+        spec=spec,
+        hub=of.system.hub,
+        options=_changed_options(of),
+        unanswered=list(unanswered),
+        manifests=manifests(of),
     )
 
 
-def not_run(system: System, reason: str) -> Row:
-    """Return the row of a system that could not be run."""
-    return Row(system.name, system.kind, "not run", reason)
+def not_run(system: System, spec: str, reason: str) -> Row:
+    """Return the row of a system that could not be run: it has no figure."""
+    return Row(system.name, system.kind, "not run", reason, spec=spec, hub=system.hub)
+
+
+def manifests(of: SystemArtifacts) -> dict[str, str]:
+    """Return the SHA-256 of the manifest of each artifact that there is, by the manifest's name."""
+    paths = [artifact.manifest_path for artifact in of.chain()]
+    return {path.name: sha256_file(path) for path in paths if path.is_file()}
+
+
+def _struck_off(
+    results: Iterator[tuple[str, dict[str, float]]], unanswered: dict[str, None]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """Yield ``results``, each query's taken out of ``unanswered``."""
+    for query, scores in results:
+        unanswered.pop(query, None)
+        yield query, scores
+
+
+def _changed_options(of: SystemArtifacts) -> str:
+    """Return the command line of those options that decide the figures and are not the defaults."""
+    groups = [getattr(of.options, entry.name) for entry in fields(SystemOptions)]
+    return shlex.join(arguments(*(group for group in groups if type(group) in option_groups(of.system))))
 
 
 def as_records(table: Table) -> list[dict[str, Any]]:
@@ -108,6 +168,7 @@ def as_csv(table: Table) -> str:
 
     def flat(record: dict[str, Any]) -> dict[str, Any]:
         figures, bounds, weights = (record.pop(name) for name in ("figures", "intervals", "weights"))
+        del record["unanswered"], record["manifests"]
         low = {f"{measure} low": of[0] for measure, of in bounds.items()}
         high = {f"{measure} high": of[1] for measure, of in bounds.items()}
         return {**record, "weights": weights and weights["source"], **figures, **low, **high}

@@ -36,6 +36,7 @@ def test_table_shows_measured_rows_and_the_reason_for_the_others(measured):
     rows = {row["system"]: row for row in json.loads((folder / "tables/tiny-test.json").read_text())["rows"]}
     assert list(rows) == SYSTEMS.split(",")
     assert rows["splade-mini"]["status"] == "not run" and "no weights" in rows["splade-mini"]["reason"]
+    assert not any(rows["splade-mini"][name] for name in ("figures", "intervals", "parameters", "run"))
     for name in SYSTEMS.split(",")[:3]:
         assert rows[name]["status"] == "measured" and rows[name]["queries"] == 3
         assert f"{rows[name]['figures']['RR@10']:.4f}" in printed
@@ -46,6 +47,21 @@ def test_table_shows_measured_rows_and_the_reason_for_the_others(measured):
     assert (folder / "tables/tiny-test.csv").read_text().startswith("system,kind,status")
     published = (folder / "tables/tiny-test.md").read_text()
     assert "splade-mini" in published and "33.2" in published and "33.2" not in printed
+
+
+def test_check_passes_and_tells_a_changed_run(measured, tmp_path):
+    folder = copied(measured[0], tmp_path / "copy")
+    command = ["repro.table", "--collection", "tiny", "--check"]
+    assert succeed(*command, cwd=folder, by=run_here, HF_HUB_OFFLINE="1") == ""
+    path = folder / "runs/run.tiny-test.all-minilm-l6-v2.trec"
+    first, _, rest = path.read_text().partition("\n")
+    columns = first.split(" ")
+    path.write_text(" ".join([*columns[:4], str(float(columns[4]) * 1.01), columns[5]]) + f"\n{rest}")
+    done = run_here(*command, cwd=folder, HF_HUB_OFFLINE="1")
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        f"all-minilm-l6-v2: {path.relative_to(folder)} was changed after it was made"
+    )
 
 
 def test_readme_block_is_written(measured):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from repro.base.errors import InputError
+from repro.collections.scan import CorpusSummary
 from repro.evaluation.measures import Figures, evaluate, parse_measures
 from repro.evaluation.significance import intervals
 from repro.formats.qrels import read_trec_qrels
@@ -92,7 +93,7 @@ def test_every_row_is_shown_measured_or_not():
         Row("bm25", "bm25", "measured", figures=figures, intervals=sure, index_bytes=2048, queries=4),
         Row("splade-mini", "splade", "not run", "no weights"),
     ]
-    text = measured_table(Table("dl19", 4, measures, rows))
+    text = measured_table(Table("dl19", 4, measures, rows, CorpusSummary(6, 0, "")))
     header, _, bm25, mini = text.splitlines()
     assert "nDCG@10 |      95 % | RR(rel=2)@10" in header
     assert "0.2500 | 0.10–0.40 |       0.5000" in bm25 and "2 kB" in bm25

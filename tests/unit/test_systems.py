@@ -10,8 +10,9 @@ import pytest
 from repro.base.errors import InputError
 from repro.models import weights
 from repro.models.folder import files_read
-from repro.models.systems import find_system, located, published_sources, table_systems
+from repro.models.systems import find_system, located, table_systems
 from repro.models.weights import NoWeights, resolve
+from repro.report.published import sources
 
 ROWS = [
     *("bm25", "splade-tiny", "splade-mini", "splade-small", "splade-v3-distilbert"),
@@ -47,7 +48,7 @@ def final_name(name: str, work: Path) -> str:
 def test_table_has_every_row_and_published_figures_name_a_source():
     assert list(table_systems()) == ROWS
     for system in table_systems().values():
-        assert system.published.keys() <= published_sources().keys()
+        assert system.published.keys() <= sources().keys()
         assert system.kind == "bm25" or system.hub.count("/") == 1
         assert system.kind != "dense" or (system.pooling in ("cls", "mean") and system.normalise)
     assert all(table_systems()[name].published for name in ROWS[:-1])
