@@ -19,8 +19,8 @@ LAYERS = [
     {"lucene", "dense", "splade"},
     {"engines", "evaluation"},
     {"artifacts", "report", "library"},
-    {"pipeline"},
-    {"distillation"},
+    {"pipeline", "submission"},
+    {"distillation", "exporting"},
     {"training"},
     {"benchmarks"},
 ]

@@ -12,7 +12,7 @@ from conftest import REPOSITORY
 
 from repro.__main__ import commands
 from repro.collections.subsets import read_subset
-from repro.models.systems import table_systems
+from repro.models.systems import part_names, table_systems
 from repro.report.markdown import published_table
 from repro.training.recipe import read_recipe
 
@@ -121,7 +121,8 @@ def test_every_shown_command_line_is_understood(command, monkeypatch):
         importlib.import_module(module).main(arguments)
     options = vars(parsed.value.args[0])
     systems = [options.get("system"), *(options.get("systems") or "").split(",")]
-    assert {name for name in systems if name and ":" not in name} <= table_systems().keys()
+    single = [part for name in systems if name and ":" not in name for part in part_names(name) or [name]]
+    assert set(single) <= table_systems().keys()
     if module == "repro.subset":
         assert options["recipe"] is None or read_subset(options["recipe"])
     elif recipe := options.get("recipe"):

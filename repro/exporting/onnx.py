@@ -17,7 +17,7 @@ TOLERANCE = 1e-4
 """The largest difference between two weights of one term."""
 
 
-def export(system: System, weights: Weights, work: WorkOptions) -> Artifact:
+def export_onnx(system: System, weights: Weights, work: WorkOptions) -> Artifact:
     """Export a model unless that was done; InputError if what comes out computes something else."""
     inputs = {"stage": "export", "format": FORMAT, "weights": weights.sha256}
     onnx = Artifact(work.work / "onnx" / system.name, inputs)

@@ -1,0 +1,229 @@
+"""The rows of a table as conditions that Pyserini and Anserini run and compare.
+
+    pyserini.yaml                        a condition a row, for all query sets (pyserini_conditions)
+    anserini/<query set>.<system>.yaml   a regression for each row and query set (anserini_regression)
+    topics.*  qrels.*                    queries, as texts and encoded, and judgments
+    corpus/                              the texts, for Anserini's BM25 (beside it, since it is large)
+
+A score is expected where the row was measured: where its run, and all that it was made from, is current.
+"""
+
+import contextlib
+import gzip
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from repro.artifacts.graph import SystemArtifacts
+from repro.artifacts.store import Artifact
+from repro.base.files import write_text
+from repro.base.progress import note, track
+from repro.cli.export_options import ConditionsOptions
+from repro.cli.options import CollectionOptions, MeasureOptions, RunsOptions, SystemOptions, WorkOptions
+from repro.evaluation.measures import evaluate
+from repro.evaluation.standards import measures_of
+from repro.exporting.anserini_regression import KINDS, regression
+from repro.exporting.pyserini_conditions import condition, definitions, search_command
+from repro.exporting.topic_sets import Measured, TopicSet
+from repro.formats.embeddings import read_embeddings
+from repro.formats.impact_vectors import read_vectors
+from repro.formats.runs import read_queries
+from repro.models.systems import System, find_system, table_systems
+from repro.models.trained import trained_on
+from repro.models.weights import NoWeights
+from repro.pipeline.opening import artifacts_of, open_corpus
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ConditionsRequest:
+    """Which query sets (over one corpus) and rows are exported, and with which options they were measured."""
+
+    collections: Sequence[CollectionOptions]
+    rows: ConditionsOptions
+    systems: SystemOptions
+    measures: MeasureOptions
+    work: WorkOptions
+    runs: RunsOptions
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system under its final name; for each query set its artifacts, None without weights, and what was
+    measured, None if nothing was.
+    """
+
+    system: System
+    artifacts: list[SystemArtifacts | None]
+    measured: list[Measured | None]
+
+
+def export_conditions(request: ConditionsRequest) -> Path:
+    """Write the conditions of all rows; return their folder."""
+    opened = [open_corpus(options, request.work) for options in request.collections]
+    corpus = opened[0].collection.corpus
+    name = opened[0].collection.name if len(opened) == 1 else corpus
+    conditions = Artifact(
+        request.work.work / "exports" / f"{name}.conditions", {"stage": "export conditions"}
+    )
+    sets = [
+        TopicSet(
+            options.collection,
+            of,
+            of.collection.queries(judged_only=not request.systems.queries.all_queries),
+            of.collection.qrels(),
+            measures_of(of.collection.official_measures(), request.measures, of.summary.documents),
+            conditions.path,
+        )
+        for options, of in zip(request.collections, opened)
+    ]
+    rows = [_row(request, name, sets) for name in _names(request)]
+    texts = _texts(sets[0], request.work) if any(row.system.kind == "bm25" for row in rows) else Path()
+    with conditions.making(request.work.wait):
+        folder = conditions.begin()
+        (folder / "anserini").mkdir()
+        for of_set in sets:
+            of_set.write(folder)
+        write_text(folder / "pyserini.yaml", _pyserini(rows, sets, request))
+        for row in rows:
+            _write_regressions(row, sets, folder, texts, request)
+        conditions.finish(folder, rows=[row.system.name for row in rows])
+    return conditions.path
+
+
+def _names(request: ConditionsRequest) -> list[str]:
+    if request.rows.systems:
+        return [name.strip() for name in request.rows.systems.split(",")]
+    trained = (trained_on(options, request.work.work) for options in request.collections)
+    return list(dict.fromkeys([*table_systems(), *(name for names in trained for name in names)]))
+
+
+def _row(request: ConditionsRequest, name: str, sets: Sequence[TopicSet]) -> Row:
+    system = find_system(name)
+    try:
+        artifacts: list[SystemArtifacts | None] = [
+            artifacts_of(system, of_set.corpus, request.work, request.systems, request.runs, download=False)
+            for of_set in sets
+        ]
+    except NoWeights:
+        note(f"{name}: without scores, its model is not on this machine (python -m repro.doctor)")
+        return Row(system, [None] * len(sets), [None] * len(sets))
+    measured = [_measured(of, of_set, request.work) for of, of_set in zip(artifacts, sets) if of is not None]
+    for of_set, found in zip(sets, measured):
+        if found is None:
+            note(
+                f"{name}: without scores on {of_set.name}, its run is missing or outdated; "
+                "python -m repro.table makes it"
+            )
+    return Row(artifacts[0].system if artifacts[0] else system, artifacts, measured)
+
+
+def _measured(of: SystemArtifacts, of_set: TopicSet, work: WorkOptions) -> Measured | None:
+    """Return a row's figures, None unless its run and all that it was made from is current.
+
+    A run here has the order of ties in its scores. Other tools write equal ones, which trec_eval orders by
+    docid descending. Sums of impacts are integers, so that those of this run can be told: it has lowered them
+    by less than 1.
+    """
+    with contextlib.ExitStack() as locks:
+        for artifact in of.chain():
+            locks.enter_context(artifact.reading(work.wait))
+            if not artifact.is_current():
+                return None
+        total, name = len(of_set.qrels), f"evaluating {of.system.name}"
+        results = track(read_queries(of.run.path), total, name, "queries")
+        figures = evaluate(of_set.qrels, results, of_set.measures).mean
+        if of.system.kind != "splade":
+            return Measured(figures, dict.fromkeys(figures, 0.0))
+        tied = (
+            (query, {docid: float(math.ceil(score)) for docid, score in scores.items()})
+            for query, scores in read_queries(of.run.path)
+        )
+        other = evaluate(of_set.qrels, tied, of_set.measures).mean
+        return Measured(figures, {measure: abs(other[measure] - value) for measure, value in figures.items()})
+
+
+def _pyserini(rows: Sequence[Row], sets: Sequence[TopicSet], request: ConditionsRequest) -> str:
+    conditions, corpus = [], sets[0].corpus.collection.corpus
+    for row in rows:
+        parts = row.artifacts[0].parts if row.artifacts[0] else ()
+        command = search_command(row.system, corpus, request.work.work, request.systems, parts)
+        if command is None:
+            note(f"{row.system.name}: no condition, Pyserini has no command that makes its run")
+        else:
+            conditions.append(condition(row.system, command, sets, row.measured))
+    return _yaml({"conditions": conditions, "metric_definitions": definitions(sets)})
+
+
+def _write_regressions(
+    row: Row, sets: Sequence[TopicSet], folder: Path, texts: Path, request: ConditionsRequest
+) -> None:
+    system = row.system
+    if system.kind not in KINDS:
+        note(f"{system.name}: no regression, Anserini has none of its kind")
+        return
+    for of_set, of, measured in zip(sets, row.artifacts, row.measured):
+        statistics: dict[str, int] = {}
+        with contextlib.ExitStack() as locks:
+            if of is not None:
+                locks.enter_context(of.index.reading(request.work.wait))
+                if system.kind != "dense" and of.index.is_current():
+                    from repro.lucene.statistics import index_statistics
+
+                    statistics = index_statistics(of.index.path)
+                if of.engine.encodes:
+                    _write_encoded(of, of_set, folder, request.work, locks)
+        place = texts if system.kind == "bm25" else _vectors(system, of_set, request.work)
+        found = regression(system, place, statistics, of_set, measured, request.systems)
+        write_text(folder / "anserini" / f"{of_set.name}.{system.name}.yaml", "---\n" + _yaml(found))
+
+
+def _write_encoded(
+    of: SystemArtifacts, of_set: TopicSet, folder: Path, work: WorkOptions, locks: contextlib.ExitStack
+) -> None:
+    """Write the encoded queries, if they are current."""
+    locks.enter_context(of.queries.reading(work.wait))
+    if not of.queries.is_current():
+        return
+    if of.system.kind == "splade":
+        vectors = ((vector.id, vector.vector) for vector in read_vectors(of.queries.path))
+        of_set.write_impacts(folder, of.system.name, vectors)
+    else:
+        rows = (
+            (i, row.tolist()) for ids, rows in read_embeddings(of.queries.path) for i, row in zip(ids, rows)
+        )
+        of_set.write_embeddings(folder, of.system.name, rows)
+
+
+def _vectors(system: System, of_set: TopicSet, work: WorkOptions) -> Path:
+    """Return where the encoded corpus lies for Anserini: dense vectors in the JSON that it reads."""
+    corpus = of_set.corpus.collection.corpus
+    if system.kind == "dense":
+        return work.work / "exports" / f"{corpus}.{system.name}.anserini"
+    return work.work / "encoded" / corpus / system.name
+
+
+def _texts(of_set: TopicSet, work: WorkOptions) -> Path:
+    """Write the corpus as Anserini's ``JsonCollection`` reads it, unless that was done; return the folder."""
+    collection, summary = of_set.corpus.collection, of_set.corpus.summary
+    inputs = {"stage": "export texts", "format": FORMAT, "corpus": summary.sha256}
+    texts = Artifact(work.work / "exports" / f"{collection.corpus}.texts", inputs)
+    with texts.making(work.wait):
+        if not texts.is_current():
+            folder = texts.begin()
+            documents = track(collection.documents(), summary.documents, "writing texts", "documents")
+            with gzip.open(folder / "part-00000.jsonl.gz", "wt", 1, encoding="utf-8", newline="\n") as file:
+                for document in documents:
+                    record = {"id": document.id, "contents": document.text}
+                    file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            texts.finish(folder)
+    return texts.path
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000_000)
