@@ -29,7 +29,7 @@ def converted(tmp_path, text, name, **options):
     return (tmp_path / name).read_bytes()
 
 
-@pytest.mark.parametrize("text", [TREC, json.dumps(RANX), gzip.compress(TREC.encode())])
+@pytest.mark.parametrize("text", [TREC, json.dumps(RANX), gzip.compress(TREC.encode(), mtime=0)])
 def test_forms_with_scores_become_each_other(tmp_path, text):
     assert converted(tmp_path, text, "run.trec", tag="t").decode() == TREC
     assert converted(tmp_path, text, "run.tsv").decode() == MSMARCO
@@ -84,13 +84,18 @@ def test_output_is_compressed_by_its_name_and_the_same_each_time(tmp_path, suffi
         ("a b\n", "run.trec", {}, "source, line 1: neither TREC's six columns"),
         ("", "run.trec", {}, "source, line 1: neither"),
         (TREC + "q2 Q0 a 2\n", "run.tsv", {}, "source, line 4: expected 6 columns"),
-        (gzip.compress((TREC + "q2 Q0 a 2\n").encode()), "run.tsv", {}, "source, line 4: expected 6 columns"),
+        (
+            gzip.compress((TREC + "q2 Q0 a 2\n").encode(), mtime=0),
+            "run.tsv",
+            {},
+            "source, line 4: expected 6 columns",
+        ),
         (MSMARCO + "q2\tb\tlast\n", "run.json", {}, "source, line 4: expected qid, pid and a rank from 1 up"),
         (MSMARCO + "q2\ta\t2\n", "run.json", {}, "source, line 4: topic q2 lists document a a second time"),
         (MSMARCO + "q1\tc\t3\n", "run.json", {}, "source, line 4: topic q1 goes on after others"),
         ('{"q1": {"a": 1}', "run.tsv", {}, "source: not JSON"),
         ('{"q1": {"a": "1"}}', "run.tsv", {}, "source, topic q1: expected document ids with numbers"),
-        (gzip.compress(TREC.encode())[:-9], "run.tsv", {}, "source: the compressed file is cut off"),
+        (gzip.compress(TREC.encode(), mtime=0)[:-9], "run.tsv", {}, "source: the compressed file is cut off"),
         (bz2.compress(TREC.encode())[:-9], "run.tsv", {}, "source: the compressed file is cut off"),
     ],
 )
