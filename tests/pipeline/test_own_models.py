@@ -21,8 +21,10 @@ from repro.models.weights import resolve
 
 ONE, TWO = "1" * 40, "2" * 40
 """Commits."""
-NOT_COMPARED = ("queries_per_second", "index_bytes", "weights")
-"""What differs from time to time (an index holds the command that made it), and how the model was named."""
+NOT_COMPARED = ("queries_per_second", "index_bytes", "weights", "manifests", "spec")
+"""What differs from time to time (an index holds the command that made it), how the model was named, and what
+tells of both.
+"""
 
 
 def copy_of(system: str, folder: Path) -> Path:
