@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from repro.models.systems import System, own_system, table_systems
+from repro.models.systems import RERANKER, System, own_system, table_systems
 from repro.models.weights import Weights
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def teaching_system(name: str) -> System:
     """
     kind, separator, model = name.partition(":")
     if not (separator and kind == "dense"):
-        return own_system("cross-encoder", name, f"--teacher {name}")
+        return own_system(RERANKER, name, f"--teacher {name}")
     entry = table_systems().get(model)
     return entry if entry and entry.kind == "dense" else own_system("dense", model, f"--teacher {name}")
 

@@ -100,12 +100,12 @@ def choose_weights(
 
     A document may have as many terms as the base gives it, or ``most_terms``, on average.
     """
-    trained = weights_of(model)
+    trained, read = weights_of(model), HeldOut.read(held_out)
     if not all(weight.isfinite().all() for weight in trained.values() if weight.is_floating_point()):
         model.load_state_dict(base)
-        kept = measure(model, 0.0, HeldOut.read(held_out), threads)
+        kept = measure(model, 0.0, read, threads)
         return Choice([kept], kept, "the training diverged, so the base's weights are kept as they are")
-    found, read = [], HeldOut.read(held_out)
+    found = []
     with bar(1 + len(shares), "choosing among averages", "models") as progress:
         for share in (0.0, *shares):
             model.load_state_dict(average(base, trained, share))

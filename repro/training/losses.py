@@ -27,6 +27,8 @@ LEAST, MOST = 0.1, 100.0
 """Of the recipe's weight, between which the controller keeps its own: one that has fallen for long, while
 there were few terms, is not back in time.
 """
+FARTHEST = 100.0
+"""Excess of terms that is told apart: a weight is at MOST long before, and exp would overflow."""
 SMOOTHING = 0.8
 """Share of the steps before in the controller's count of active terms, which varies from batch to batch."""
 
@@ -169,8 +171,10 @@ class ActiveTermsController(SpladeRegularizerWeightSchedulerCallback, Exportable
             setattr(self.loss, f"{part}_regularizer_weight", weight)
 
     def _excess(self, part: str) -> float:
-        """Return by which share there are more terms than are held; 0 before any were counted."""
-        return self.counted.get(part, self.held[part]) / self.held[part] - 1
+        """Return by which share there are more terms than are held, up to FARTHEST; 0 before any were
+        counted.
+        """
+        return min(self.counted.get(part, self.held[part]) / self.held[part] - 1, FARTHEST)
 
     def _within(self, part: str, weight: float) -> float:
         return min(max(weight, self.first[part] * LEAST), self.first[part] * MOST)

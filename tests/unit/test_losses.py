@@ -180,6 +180,12 @@ def test_weights_stay_within_a_factor_of_the_recipes():
     assert query == pytest.approx(0.01 * MOST) and document == pytest.approx(0.01 * LEAST)
 
 
+def test_a_text_with_the_whole_vocabulary_is_no_overflow():
+    held, splade = controller(query_terms=20.0)
+    query, document = step(held, splade, query=30_522, document=100)
+    assert query == pytest.approx(0.01 * MOST) and document == pytest.approx(0.01)
+
+
 def test_a_controller_comes_back_from_what_a_checkpoint_keeps(tmp_path):
     """Through the file of the trainer, which has what ``state`` says under the name of the class."""
     held, splade = controller()
