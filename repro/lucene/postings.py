@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from repro.lucene.errors import opening
-from repro.lucene.java import start_jvm
+from repro.lucene.reader import open_reader
 
 
 def document_impacts(index: Path, docid: str, terms: Iterable[str]) -> dict[str, int] | None:
@@ -14,30 +13,22 @@ def document_impacts(index: Path, docid: str, terms: Iterable[str]) -> dict[str,
 
     InputError if the folder is no index that can be read.
     """
-    start_jvm()
-    from jnius import autoclass, cast
+    with open_reader(index) as reader:
+        from jnius import autoclass
 
-    bytes_ref = autoclass("org.apache.lucene.util.BytesRef")
-    path = autoclass("java.nio.file.Paths").get(str(index.resolve()))
-    with opening(index):
-        directory = autoclass("org.apache.lucene.store.FSDirectory").open(path)
-        opened = autoclass("org.apache.lucene.index.DirectoryReader").open(directory)
-        try:
-            reader = cast("org.apache.lucene.index.IndexReader", opened)
-            multi_terms = autoclass("org.apache.lucene.index.MultiTerms")
+        bytes_ref = autoclass("org.apache.lucene.util.BytesRef")
+        multi_terms = autoclass("org.apache.lucene.index.MultiTerms")
 
-            def postings(field: str, term: str) -> Any:
-                return multi_terms.getTermPostingsEnum(reader, field, bytes_ref(term.encode()))
+        def postings(field: str, term: str) -> Any:
+            return multi_terms.getTermPostingsEnum(reader, field, bytes_ref(term.encode()))
 
-            found = postings("id", docid)
-            if found is None:
-                return None
-            document = found.nextDoc()
-            impacts = {}
-            for term in terms:
-                found = postings("contents", term)
-                if found is not None and found.advance(document) == document:
-                    impacts[term] = found.freq()
-            return impacts
-        finally:
-            opened.close()
+        found = postings("id", docid)
+        if found is None:
+            return None
+        document = found.nextDoc()
+        impacts = {}
+        for term in terms:
+            found = postings("contents", term)
+            if found is not None and found.advance(document) == document:
+                impacts[term] = found.freq()
+        return impacts
