@@ -147,12 +147,6 @@ class SystemArtifacts:
         }
         return Artifact(self.work / "models" / self.system.name, inputs)
 
-    def single_systems(self) -> list[str]:
-        """Return the names of the systems with an index of their own that the run comes from."""
-        if self.engine.combines:
-            return [name for part in self.parts for name in part.single_systems()]
-        return [self.system.name]
-
     def chain(self) -> list[Artifact]:
         """Return all that the run is made from, and the run, in the order of their making."""
         if self.engine.combines:

@@ -104,7 +104,8 @@ def part_names(name: str) -> list[str]:
     """Return the systems whose runs the system called ``name`` combines; none if it searches an index itself.
 
     ``A+B>>cross-encoder:model`` re-ranks ``A+B``, which fuses A and B. A plus that no system follows belongs
-    to a model's name, and so does every one in the name of a folder that is there.
+    to a model's name, and so does every one in the name of a folder that is there, if it names no
+    other system.
     """
     kind, _, model = name.partition(":")
     if kind in OWN_KINDS and os.path.isdir(os.path.expanduser(model)):
@@ -127,8 +128,6 @@ def _find_combination(name: str, parts: list[str]) -> System:
     found = tuple(map(find_system, parts))
     _, then, last = name.rpartition(THEN)
     if not then:
-        if twice := next((part for part in parts if parts.count(part) > 1), None):
-            raise InputError(f"--system {name}: names {twice} twice; fuse systems that differ")
         return combination(found)
     kind, _, model = last.partition(":")
     if kind != RERANKER or not model:

@@ -102,8 +102,6 @@ def _row_problems(
         found = results.measure(of, row.spec, corpus.collection.qrels(), table.measures)
     except InputError as error:
         yield str(error)
-    except (KeyError, TypeError, ZeroDivisionError) as error:
-        yield f"its manifests cannot be read ({type(error).__name__}: {error})"
     else:
         yield from _changed_figures(row, found)
 

@@ -37,7 +37,7 @@ def encode(
     """
     if of.engine.combines:
         raise InputError(
-            f"{of.system.name} encodes nothing, it combines runs: encode {', '.join(of.single_systems())} "
+            f"{of.system.name} encodes nothing, it combines runs: encode the systems that it is made of "
             "instead"
         )
     if not of.engine.encodes or of.weights is None:

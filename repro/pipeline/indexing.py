@@ -11,6 +11,7 @@ from repro.base.files import folder_bytes
 from repro.base.progress import note
 from repro.cli.options import IndexingOptions, WorkOptions
 from repro.engines.protocol import IndexRequest
+from repro.pipeline.sources import held
 
 
 def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = IndexingOptions()) -> Artifact:
@@ -20,19 +21,14 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
     """
     if of.engine.combines:
         raise InputError(
-            f"{of.system.name} has no index, it combines runs: index {', '.join(of.single_systems())} instead"
+            f"{of.system.name} has no index, it combines runs: index the systems that it is made of instead"
         )
     artifact = of.index
     if not _needed(of, work, building):
         return artifact
     with contextlib.ExitStack() as locks:
         if of.engine.encodes:
-            locks.enter_context(of.documents.reading(work.wait))
-            if not of.documents.is_current():
-                raise InputError(
-                    f"{of.documents.path} is missing or was made from something else; run first: "
-                    f"python -m repro.encode --collection ... --system {of.system.name} (same options)"
-                )
+            locks.enter_context(held(of.documents, "repro.encode", of.system.name, work.wait))
         locks.enter_context(artifact.making(work.wait))
         if _needed(of, work, building):
             _build(of, work, building)

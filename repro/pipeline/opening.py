@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from repro.artifacts.graph import SystemArtifacts
+from repro.base.errors import InputError
 from repro.cli.options import CollectionOptions, RunsOptions, SystemOptions, TagOption, WorkOptions
 from repro.collections.model import Collection
 from repro.collections.opening import open_collection
@@ -49,6 +50,9 @@ def artifacts_of(
         reranker, weights = find_weights(system.reranker, work.work, download)
         named = combination((parts[0].system,), reranker)
     elif parts:
+        names = [part.system.name for part in parts]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"--system: {'+'.join(names)} names {twice} twice; fuse systems that differ")
         named, weights = combination(tuple(part.system for part in parts)), None
     else:
         named, weights = find_weights(system, work.work, download)

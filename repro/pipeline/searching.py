@@ -7,11 +7,11 @@ from typing import Any
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
-from repro.base.errors import InputError
 from repro.base.progress import note, track
 from repro.cli.options import WorkOptions
 from repro.engines.protocol import CombiningRequest, Results, SearchRequest
 from repro.formats.runs import RankedRun, write_run
+from repro.pipeline.sources import held
 
 
 def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
@@ -24,13 +24,7 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
         return run
     with contextlib.ExitStack() as locks:
         for source, command, system in _sources(of):
-            locks.enter_context(source.reading(work.wait))
-            if not source.is_current():
-                reason = source.why_unreadable() or "is missing or was made from something else"
-                raise InputError(
-                    f"{source.path} {reason}; run first: python -m "
-                    f"{command} --collection ... --system {system} (same options)"
-                )
+            locks.enter_context(held(source, command, system, work.wait))
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
             _search(of, work.threads)
@@ -55,7 +49,7 @@ def _search(of: SystemArtifacts, threads: int) -> None:
         searched = track(results, total, f"searching for {of.system.name}", "queries")
         lines = write_run(partial, searched, of.tag, of.options.search.ties)
         seconds = time.perf_counter() - started
-    rate = total / (seconds + sum(_seconds_of(part, total) for part in of.parts))
+    rate = total / (seconds + sum(map(_seconds_of, of.parts)))
     run.finish(
         partial,
         system=of.system.name,
@@ -82,20 +76,13 @@ def _opened(
         combined = engine.combine(
             CombiningRequest(runs, of.topics, documents, weights, of.options, threads, scratch), stack
         )
-        return combined.results, {"parameters": combined.parameters + sum(map(_parameters, of.parts))}
+        return combined.results, {"parameters": combined.parameters}
     request = SearchRequest(of.index.path, of.options, threads)
     if engine.encodes:
         return engine.search(of.queries.path, request, stack), {}
     return engine.search(of.topics, request, stack), {}
 
 
-def _seconds_of(part: SystemArtifacts, queries: int) -> float:
-    """Return how long a part's run took: it is part of what combining it takes."""
-    manifest = part.run.manifest()
-    return queries / manifest["queries_per_second"] if manifest else 0
-
-
-def _parameters(part: SystemArtifacts) -> int:
-    """Return the number of parameters of the models that a part's run was made with."""
-    manifest = (part.documents if part.engine.encodes else part.run).manifest() or {}
-    return manifest.get("parameters", 0)
+def _seconds_of(part: SystemArtifacts) -> float:
+    """Return how long a part's run took, with the runs that it combines: all of it is part of combining."""
+    return (part.run.manifest() or {}).get("seconds", 0) + sum(map(_seconds_of, part.parts))

@@ -1,4 +1,4 @@
-"""What a training or a distillation starts from (base, teacher, data, runs), kept as it is meanwhile."""
+"""What something is made from (artifacts, models, data), kept as it is meanwhile."""
 
 import contextlib
 import os
@@ -6,8 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
 from repro.models.systems import System
 from repro.models.weights import Weights, resolve
+
+
+@contextlib.contextmanager
+def held(artifact: Artifact, command: str, system: str, wait: bool) -> Iterator[Artifact]:
+    """Keep a current artifact of ``system`` from being replaced.
+
+    InputError, which names the ``command`` that makes it, if it is not current.
+    """
+    with artifact.reading(wait):
+        if not artifact.is_current():
+            reason = artifact.why_unreadable() or "is missing or was made from something else"
+            raise InputError(
+                f"{artifact.path} {reason}; run first: python -m {command} --collection ... "
+                f"--system {system} (same options)"
+            )
+        yield artifact
 
 
 @contextlib.contextmanager

@@ -131,19 +131,29 @@ def _run_stages(request: TableRequest, opened: Mapping[str, SystemArtifacts]) ->
     InputError at the first failure unless the request is to keep going.
     """
     failed: dict[str, str] = {}
-    done: set[Stage] = set()  # systems that are combined may have rows of their own, too
+    done: dict[Stage, StageFailed | None] = {}  # systems that are combined may have rows of their own, too
     for name, artifacts in opened.items():
         try:
             for needed in stages(request, name, artifacts):
                 if needed not in done:
-                    needed.run()
-                    done.add(needed)
+                    done[needed] = _failure_of(needed)
+                if (error := done[needed]) is not None:
+                    raise error
         except StageFailed as error:
             if not request.table.keep_going:
                 raise InputError(f"{error}; with --keep-going the other systems would go on") from error
             failed[name] = str(error)
             note(f"{name}: {error}; going on with the others")
     return failed
+
+
+def _failure_of(needed: Stage) -> StageFailed | None:
+    """Run a stage; return how it failed, None if it did not."""
+    try:
+        needed.run()
+    except StageFailed as error:
+        return error
+    return None
 
 
 def _measured(

@@ -103,16 +103,14 @@ def measure(of: SystemArtifacts, spec: str, qrels: Qrels, measures: Sequence[Mea
     figures = evaluate(qrels, _struck_off(results, unanswered), measures)
     run = _manifest(of.run)
     index_bytes = None if of.engine.combines else _manifest(of.index)["bytes"]
-    parameters, document_terms, query_terms = run.get("parameters") or None, None, None
+    document_terms = query_terms = None
     if of.engine.encodes:
-        documents, queries = _manifest(of.documents), _manifest(of.queries)
-        parameters = documents["parameters"]
-        document_terms, query_terms = (_terms(manifest["counts"]) for manifest in (documents, queries))
+        document_terms, query_terms = _terms(of.documents), _terms(of.queries)
     return Row(
         system=of.system.name,
         kind=of.system.kind,
         status="measured",
-        parameters=parameters,
+        parameters=_parameters(of) or None,
         figures=figures.mean,
         intervals=intervals(figures),
         document_terms=document_terms,
@@ -185,6 +183,22 @@ def _manifest(artifact: Artifact) -> dict[str, Any]:
     return manifest
 
 
-def _terms(counts: dict[str, int]) -> float:
-    """Mean active terms of a text, or the dimensions of a dense vector."""
-    return counts["dimensions"] if "dimensions" in counts else counts["active_terms"] / counts["texts"]
+def _parameters(of: SystemArtifacts) -> int:
+    """Return the number of parameters of all models that a run comes from."""
+    made = of.documents if of.engine.encodes else of.run
+    return _manifest(made).get("parameters", 0) + sum(map(_parameters, of.parts))
+
+
+def _terms(encoded: Artifact) -> float:
+    """Mean active terms of a text, or the dimensions of a dense vector.
+
+    InputError if they were not counted.
+    """
+    match _manifest(encoded)["counts"]:
+        case {"dimensions": int(dimensions)}:
+            return dimensions
+        case {"active_terms": int(terms), "texts": int(texts)} if texts:
+            return terms / texts
+    raise InputError(
+        f"{encoded.manifest_path}: its counts cannot be read; make it anew (python -m repro.encode --force)"
+    )

@@ -28,8 +28,9 @@ def changed_renderings(table: Table, stored: Mapping[str, Any], path: Path) -> I
             yield from _changed_lines(file, 1, file.read_text(encoding="utf-8").splitlines(), text)
         except (OSError, UnicodeDecodeError):
             yield f"{file} is missing or not UTF-8"
+    blocks = tables.blocks(table)
     for page in pages():
-        for name, text in tables.blocks(table).items():
+        for name, text in blocks.items():
             if block := read_block(page, name):
                 yield from _changed_lines(page, *block, text)
     if table.shown and (systems := sorted(tables.shown_elsewhere(table))):

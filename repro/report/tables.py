@@ -37,8 +37,9 @@ def write_table(table: Table, folder: Path) -> None:
         write_text(Path(f"{path}{suffix}"), text)
     write_json(Path(f"{path}.json"), record(table) | {"made": provenance()})
     wrote = [f"{path}.md, .csv, .json"]
+    shown = blocks(table)
     for page in pages():
-        updated = [name for name, text in blocks(table).items() if update_block(page, name, text)]
+        updated = [name for name, text in shown.items() if update_block(page, name, text)]
         wrote += [str(page)] if any(table.collection in name for name in updated) else []
     note(f"wrote {' and '.join(wrote)}")
 

@@ -282,15 +282,20 @@ def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
 
 def test_keep_going_passes_over_a_stage_that_fails(tmp_path):
     write_beir(tmp_path / "tiny")
-    command = ["repro.table", "--collection", "tiny", "--systems", "splade-tiny,bm25"]
+    command = ["repro.table", "--collection", "tiny", "--systems", "splade-tiny,bm25+splade-tiny,bm25"]
     (tmp_path / "sitecustomize.py").write_text(
-        "import os, sys\nif 'repro.encode' in ' '.join(sys.orig_argv): os._exit(9)\n"
+        "import os, sys\n"
+        "if 'repro.encode' in ' '.join(sys.orig_argv):\n"
+        "    open('failed', 'a').write('once ')\n"
+        "    os._exit(9)\n"
     )
     path = f"{tmp_path}:{REPOSITORY}"
     stopped = run(*command, cwd=tmp_path, PYTHONPATH=path)
     assert stopped.returncode == 2 and "repro.encode ended with exit code 9" in stopped.stderr
+    (tmp_path / "failed").unlink()
     done = run(*command, "--keep-going", cwd=tmp_path, PYTHONPATH=path)
-    assert done.returncode == 1
+    assert done.returncode == 1 and "bm25+splade-tiny not run: repro.encode ended" in done.stdout
+    assert (tmp_path / "failed").read_text() == "once "  # not again for the fusion
     assert (
         "splade-tiny not run: repro.encode ended with exit code 9" in done.stdout and "| bm25" in done.stdout
     )

@@ -1,5 +1,6 @@
 """Systems that combine others: their names, reciprocal rank fusion by hand, what a cross-encoder is given."""
 
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,15 @@ import numpy as np
 import pytest
 
 from repro.base.errors import InputError
-from repro.cli.options import Bm25Options, DenseOptions, EncodingOptions, SearchOptions, SystemOptions
+from repro.cli.options import (
+    Bm25Options,
+    CollectionOptions,
+    DenseOptions,
+    EncodingOptions,
+    SearchOptions,
+    SystemOptions,
+    WorkOptions,
+)
 from repro.collections.model import Document, Query
 from repro.dense import cross_encoder
 from repro.engines import option_groups
@@ -17,7 +26,8 @@ from repro.engines.protocol import CombiningRequest
 from repro.engines.reranking import DEPTH, RerankingEngine
 from repro.formats.runs import trec_tag
 from repro.models.systems import find_system, part_names
-from repro.models.weights import Weights
+from repro.models.weights import Weights, resolve
+from repro.pipeline.opening import open_artifacts
 
 
 def test_a_fusion_and_a_reranking_are_systems_of_systems():
@@ -58,7 +68,6 @@ def test_a_folder_may_have_any_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("bm25+bm25", "names bm25 twice"),
         ("bm25+nothing", "unknown system 'bm25+nothing'; .* A+B fuses two of them, and A>>cross-encoder:"),
         ("+bm25", "unknown system ''"),
         ("bm25+splade-tiny+", "unknown system 'splade-tiny+'"),
@@ -75,6 +84,15 @@ def test_a_folder_may_have_any_name(tmp_path):
 def test_what_combines_nothing_is_refused(name, sentence):
     with pytest.raises(InputError, match=sentence.replace("+", r"\+")):
         find_system(name)
+
+
+def test_a_system_is_not_fused_with_itself(beir, tmp_path, monkeypatch):
+    """By whatever name it goes."""
+    monkeypatch.chdir(tmp_path)
+    os.symlink(resolve(find_system("splade-tiny")).path, tmp_path / "mine")
+    for name in ("bm25+bm25", "splade:mine+splade:./mine", "bm25+splade:mine+bm25"):
+        with pytest.raises(InputError, match=r"names .* twice; fuse systems that differ"):
+            open_artifacts(name, CollectionOptions(str(beir)), WorkOptions(tmp_path / "work"))
 
 
 def test_options_are_those_of_all_parts():
