@@ -15,6 +15,7 @@ from numpy.lib import format as npy
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.base.errors import InputError
+from repro.base.files import write_array
 from repro.formats.embeddings import read_embeddings
 from repro.formats.impact_vectors import ImpactVector
 
@@ -51,7 +52,7 @@ def write_impact_arrays(
             f"{folder}: expected {texts:,} vectors with {postings:,} impacts, as was counted when they were "
             "encoded; encode them again with python -m repro.encode --force"
         )
-    np.save(folder / "indptr.npy", starts)
+    write_array(folder / "indptr.npy", starts)
     terms = [""] * (max(ids.values()) + 1)  # an id without a term keeps the others in their places
     for term, number in ids.items():
         terms[number] = term

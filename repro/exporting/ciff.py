@@ -9,12 +9,13 @@ import numpy as np
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
+from repro.base.errors import InputError
 from repro.base.progress import note, track
 from repro.cli.export_options import LARGEST_BITS, CiffOptions
 from repro.cli.options import WorkOptions
 from repro.exporting.narrowing import Impacts, Narrowing
-from repro.exporting.sources import current_index
 from repro.formats.ciff import Header, PostingsList, write_ciff
+from repro.pipeline.sources import held
 
 FORMAT = 1
 COUNTED = 2**22
@@ -34,13 +35,15 @@ class Written:
 def export_ciff(of: SystemArtifacts, options: CiffOptions, work: WorkOptions) -> Artifact:
     """Write the system's index, which must be current, unless that was done; return the file.
 
-    InputError for a system without an index of impacts.
+    InputError for a system without an index of impacts, or if that is missing or outdated.
     """
+    if of.system.kind != "splade":
+        raise InputError(f"--system {of.system.name}: only SPLADE systems have an index of impacts")
     narrow = {"bits": options.bits, "fit": options.fit} if options.bits else {}
     suffix = f".{options.bits}-bit-{options.fit}" if options.bits else ""
     path = work.work / "exports" / f"{of.collection.corpus}.{of.system.name}{suffix}.ciff"
     with contextlib.ExitStack() as locks:
-        index = current_index(of, work, locks)
+        index = locks.enter_context(held(of.index, "repro.index", of.system.name, work.wait))
         inputs = {"stage": "export ciff", "format": FORMAT, "index": index.fingerprint, **narrow}
         file = Artifact(path, inputs, single_file=True, facts=("counts",))
         if not work.force and file.is_current():

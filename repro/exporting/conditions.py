@@ -10,6 +10,7 @@ A score is expected where the row was measured: where its run, and all that it w
 
 import contextlib
 import gzip
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -28,16 +29,19 @@ from repro.evaluation.measures import evaluate
 from repro.evaluation.standards import measures_of
 from repro.exporting.anserini_regression import KINDS, regression
 from repro.exporting.pyserini_conditions import condition, definitions, search_command
+from repro.exporting.rows import Row
 from repro.exporting.topic_sets import Measured, TopicSet
+from repro.exporting.vectors import vectors_path
 from repro.formats.embeddings import read_embeddings
-from repro.formats.impact_vectors import read_vectors
+from repro.formats.impact_vectors import read_vectors, shard_path, strongest
 from repro.formats.runs import read_queries
-from repro.models.systems import System, find_system, table_systems
+from repro.models.systems import find_system, table_systems
 from repro.models.trained import trained_on
 from repro.models.weights import NoWeights
 from repro.pipeline.opening import artifacts_of, open_corpus
 
-FORMAT = 1
+FORMAT = 2
+"""Of the texts. 2: gzip without a time."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +54,6 @@ class ConditionsRequest:
     measures: MeasureOptions
     work: WorkOptions
     runs: RunsOptions
-
-
-@dataclass(frozen=True)
-class Row:
-    """A system under its final name; for each query set its artifacts, None without weights, and what was
-    measured, None if nothing was.
-    """
-
-    system: System
-    artifacts: list[SystemArtifacts | None]
-    measured: list[Measured | None]
 
 
 def export_conditions(request: ConditionsRequest) -> Path:
@@ -89,7 +82,7 @@ def export_conditions(request: ConditionsRequest) -> Path:
         (folder / "anserini").mkdir()
         for of_set in sets:
             of_set.write(folder)
-        write_text(folder / "pyserini.yaml", _pyserini(rows, sets, request))
+        write_text(folder / "pyserini.yaml", _pyserini(rows, sets))
         for row in rows:
             _write_regressions(row, sets, folder, texts, request)
         conditions.finish(folder, rows=[row.system.name for row in rows])
@@ -104,7 +97,7 @@ def _names(request: ConditionsRequest) -> list[str]:
 
 
 def _row(request: ConditionsRequest, name: str, sets: Sequence[TopicSet]) -> Row:
-    system = find_system(name)
+    system, corpus, work = find_system(name), sets[0].corpus.collection.corpus, request.work.work
     try:
         artifacts: list[SystemArtifacts | None] = [
             artifacts_of(system, of_set.corpus, request.work, request.systems, request.runs, download=False)
@@ -112,7 +105,8 @@ def _row(request: ConditionsRequest, name: str, sets: Sequence[TopicSet]) -> Row
         ]
     except NoWeights:
         note(f"{name}: without scores, its model is not on this machine (python -m repro.doctor)")
-        return Row(system, [None] * len(sets), [None] * len(sets))
+        nothing = [None] * len(sets)
+        return Row(system, corpus, work, request.systems, nothing, nothing)
     measured = [_measured(of, of_set, request.work) for of, of_set in zip(artifacts, sets) if of is not None]
     for of_set, found in zip(sets, measured):
         if found is None:
@@ -120,7 +114,8 @@ def _row(request: ConditionsRequest, name: str, sets: Sequence[TopicSet]) -> Row
                 f"{name}: without scores on {of_set.name}, its run is missing or outdated; "
                 "python -m repro.table makes it"
             )
-    return Row(artifacts[0].system if artifacts[0] else system, artifacts, measured)
+    named = artifacts[0].system if artifacts[0] else system
+    return Row(named, corpus, work, request.systems, artifacts, measured)
 
 
 def _measured(of: SystemArtifacts, of_set: TopicSet, work: WorkOptions) -> Measured | None:
@@ -148,15 +143,14 @@ def _measured(of: SystemArtifacts, of_set: TopicSet, work: WorkOptions) -> Measu
         return Measured(figures, {measure: abs(other[measure] - value) for measure, value in figures.items()})
 
 
-def _pyserini(rows: Sequence[Row], sets: Sequence[TopicSet], request: ConditionsRequest) -> str:
-    conditions, corpus = [], sets[0].corpus.collection.corpus
+def _pyserini(rows: Sequence[Row], sets: Sequence[TopicSet]) -> str:
+    conditions = []
     for row in rows:
-        parts = row.artifacts[0].parts if row.artifacts[0] else ()
-        command = search_command(row.system, corpus, request.work.work, request.systems, parts)
+        command = search_command(row)
         if command is None:
             note(f"{row.system.name}: no condition, Pyserini has no command that makes its run")
         else:
-            conditions.append(condition(row.system, command, sets, row.measured))
+            conditions.append(condition(row, command, sets))
     return _yaml({"conditions": conditions, "metric_definitions": definitions(sets)})
 
 
@@ -167,31 +161,32 @@ def _write_regressions(
     if system.kind not in KINDS:
         note(f"{system.name}: no regression, Anserini has none of its kind")
         return
+    corpus_path = texts if system.kind == "bm25" else _vectors(row)
     for of_set, of, measured in zip(sets, row.artifacts, row.measured):
-        statistics: dict[str, int] = {}
-        with contextlib.ExitStack() as locks:
-            if of is not None:
-                locks.enter_context(of.index.reading(request.work.wait))
-                if system.kind != "dense" and of.index.is_current():
-                    from repro.lucene.statistics import index_statistics
-
-                    statistics = index_statistics(of.index.path)
-                if of.engine.encodes:
-                    _write_encoded(of, of_set, folder, request.work, locks)
-        place = texts if system.kind == "bm25" else _vectors(system, of_set, request.work)
-        found = regression(system, place, statistics, of_set, measured, request.systems)
+        statistics = _take_current(of, of_set, folder, request.work) if of else {}
+        found = regression(system, corpus_path, statistics, of_set, measured, row.options)
         write_text(folder / "anserini" / f"{of_set.name}.{system.name}.yaml", "---\n" + _yaml(found))
 
 
-def _write_encoded(
-    of: SystemArtifacts, of_set: TopicSet, folder: Path, work: WorkOptions, locks: contextlib.ExitStack
-) -> None:
-    """Write the encoded queries, if they are current."""
-    locks.enter_context(of.queries.reading(work.wait))
-    if not of.queries.is_current():
-        return
+def _take_current(of: SystemArtifacts, of_set: TopicSet, folder: Path, work: WorkOptions) -> dict[str, int]:
+    """Write the encoded queries and return the statistics of a Lucene index, where these are current."""
+    with contextlib.ExitStack() as locks:
+        # in the order of the data flow, so that no two processes wait for each other
+        for artifact in [of.queries, of.index] if of.engine.encodes else [of.index]:
+            locks.enter_context(artifact.reading(work.wait))
+        if of.engine.encodes and of.queries.is_current():
+            _write_encoded(of, of_set, folder)
+        if of.system.kind != "dense" and of.index.is_current():
+            from repro.lucene.statistics import index_statistics
+
+            return index_statistics(of.index.path)
+    return {}
+
+
+def _write_encoded(of: SystemArtifacts, of_set: TopicSet, folder: Path) -> None:
     if of.system.kind == "splade":
-        vectors = ((vector.id, vector.vector) for vector in read_vectors(of.queries.path))
+        terms = of.options.search.max_query_terms
+        vectors = ((i, strongest(vector, terms)) for i, _, vector in read_vectors(of.queries.path))
         of_set.write_impacts(folder, of.system.name, vectors)
     else:
         rows = (
@@ -200,12 +195,11 @@ def _write_encoded(
         of_set.write_embeddings(folder, of.system.name, rows)
 
 
-def _vectors(system: System, of_set: TopicSet, work: WorkOptions) -> Path:
+def _vectors(row: Row) -> Path:
     """Return where the encoded corpus lies for Anserini: dense vectors in the JSON that it reads."""
-    corpus = of_set.corpus.collection.corpus
-    if system.kind == "dense":
-        return work.work / "exports" / f"{corpus}.{system.name}.anserini"
-    return work.work / "encoded" / corpus / system.name
+    if row.system.kind == "dense":
+        return vectors_path(row.work, row.corpus, row.documents.name, "anserini")
+    return row.documents
 
 
 def _texts(of_set: TopicSet, work: WorkOptions) -> Path:
@@ -217,7 +211,11 @@ def _texts(of_set: TopicSet, work: WorkOptions) -> Path:
         if not texts.is_current():
             folder = texts.begin()
             documents = track(collection.documents(), summary.documents, "writing texts", "documents")
-            with gzip.open(folder / "part-00000.jsonl.gz", "wt", 1, encoding="utf-8", newline="\n") as file:
+            with (
+                open(shard_path(folder, 0), "wb") as raw,
+                gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,  # no name and no time in it
+                io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file,
+            ):
                 for document in documents:
                     record = {"id": document.id, "contents": document.text}
                     file.write(json.dumps(record, ensure_ascii=False) + "\n")

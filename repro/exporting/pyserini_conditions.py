@@ -6,12 +6,12 @@ what the runner sets.
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from repro.artifacts.graph import SystemArtifacts
 from repro.cli.options import SystemOptions
 from repro.engines import ENGINES
+from repro.engines.splade import SpladeEngine
+from repro.exporting.rows import Row
 from repro.exporting.topic_sets import Measured, TopicSet
 from repro.exporting.trec_eval import arguments, pyserini_name
 from repro.models.systems import System
@@ -20,19 +20,18 @@ DECIMALS = 4
 """Of an expected score, as trec_eval prints it."""
 
 
-def condition(
-    system: System, command: str, sets: Sequence[TopicSet], measured: Sequence[Measured | None]
-) -> dict[str, Any]:
-    """Return a condition; ``measured`` is what was measured on each set, None where nothing was."""
+def condition(row: Row, command: str, sets: Sequence[TopicSet]) -> dict[str, Any]:
+    """Return a row's condition, without scores on sets where nothing was measured."""
+    name = row.system.name
     return {
-        "name": system.name,
-        "display": system.name,
-        "display-html": system.name,
+        "name": name,
+        "display": name,
+        "display-html": name,
         "display-row": "",
         "command": command,
         "topics": [
             {"topic_key": of_set.keys[0], "eval_key": of_set.keys[1], "scores": _scores(of_set, found)}
-            for of_set, found in zip(sets, measured)
+            for of_set, found in zip(sets, row.measured)
         ],
     }
 
@@ -61,28 +60,20 @@ def _scores(of_set: TopicSet, measured: Measured | None) -> list[dict[str, float
     ]
 
 
-def search_command(
-    system: System, corpus: str, work: Path, options: SystemOptions, parts: Sequence[SystemArtifacts] = ()
-) -> str | None:
-    """Return the command by which Pyserini makes a row's run; None if it has none that makes the same.
-
-    ``parts`` are the systems whose runs a fusion combines.
-    """
-    engine = ENGINES[system.kind]
+def search_command(row: Row) -> str | None:
+    """Return the command by which Pyserini makes a row's runs; None if it has none that makes the same."""
+    system, options = row.system, row.options
     if system.kind == "fusion":
-        runs = shlex.join(str(part.run.path) for part in parts)
-        return (
-            f"python -m pyserini.fusion --method rrf --runs {runs} --output $output --k {options.search.hits}"
-        )
-    if engine.combines:
+        return _fusion_command(row)
+    if ENGINES[system.kind].combines:
         return None
-    index = shlex.quote(str(work / "indexes" / engine.index_name(corpus, system.name, options)))
-    model = shlex.quote(str(work / "models" / system.name))
-    common = f"--index {index} --topics $topics --output $output --hits {options.search.hits}"
+    index, hits = shlex.quote(str(row.index)), options.search.hits
+    common = f"--index {index} --topics $topics --output $output --hits {hits}"
     sparse = "python -m pyserini.search.lucene --threads ${sparse_threads} --batch-size ${sparse_batch_size}"
     if system.kind == "bm25":
         return f"{sparse} {common} --bm25 --k1 {options.bm25.k1:g} --b {options.bm25.b:g}"
-    if system.kind == "splade":
+    model = shlex.quote(str(row.model))
+    if system.kind == "splade" and _encodes_as_pyserini(system, options):
         return f"{sparse} {common} --encoder {model} --impact"
     if system.kind == "dense" and system.pooling:
         dense = "python -m pyserini.search.faiss --threads ${dense_threads} --batch-size ${dense_batch_size}"
@@ -93,3 +84,23 @@ def search_command(
         )
         return f"{dense} {encoder} {common}"
     return None
+
+
+def _fusion_command(row: Row) -> str | None:
+    """Return the command that fuses the parts' runs: those of one query set, since it names their files."""
+    if len(row.artifacts) != 1 or row.artifacts[0] is None:
+        return None
+    runs, hits = shlex.join(str(part.run.path) for part in row.artifacts[0].parts), row.options.search.hits
+    return f"python -m pyserini.fusion --method rrf --runs {runs} --output $output --depth {hits} --k {hits}"
+
+
+def _encodes_as_pyserini(system: System, options: SystemOptions) -> bool:
+    """Tell whether Pyserini, which has no options for them, makes a SPLADE system's queries the same: all
+    terms of each, and impacts at the default scale from weights that are not rounded.
+    """
+    engine = SpladeEngine()
+
+    def deciding(chosen: SystemOptions) -> tuple[dict[str, Any], dict[str, Any]]:
+        return engine.encoded_inputs(system, chosen), engine.search_inputs(chosen)
+
+    return deciding(options) == deciding(SystemOptions())

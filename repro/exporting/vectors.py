@@ -15,9 +15,9 @@ from repro.cli.export_options import VectorsOptions
 from repro.cli.options import WorkOptions
 from repro.collections.model import Document, Query
 from repro.exporting.arrays import vocabulary, write_embeddings_arrays, write_impact_arrays
-from repro.exporting.sources import held
 from repro.formats.embeddings import read_embeddings
 from repro.formats.impact_vectors import read_vectors
+from repro.pipeline.sources import held
 
 FORMAT = 1
 POINTS = 100
@@ -55,13 +55,11 @@ def export_vectors(of: SystemArtifacts, options: VectorsOptions, work: WorkOptio
     with contextlib.ExitStack() as locks:
         encoded = of.documents if documents else of.queries
         command = "repro.encode" if documents else "repro.encode --only queries"
-        held(encoded, command, of, work, locks)
-        name = f"{of.collection.corpus}.{encoded.path.name}"
-        folder = options.format in FOLDERS
+        locks.enter_context(held(encoded, command, of.system.name, work.wait))
         exported = Artifact(
-            work.work / "exports" / (f"{name}.{options.format}" + ("" if folder else ".jsonl")),
+            vectors_path(work.work, of.collection.corpus, encoded.path.name, options.format),
             {"stage": f"export {options.format}", "format": FORMAT, "encoded": encoded.fingerprint},
-            single_file=not folder,
+            single_file=options.format not in FOLDERS,
             facts=("counts",),
         )
         if not work.force and exported.is_current():
@@ -70,6 +68,11 @@ def export_vectors(of: SystemArtifacts, options: VectorsOptions, work: WorkOptio
         if work.force or not exported.is_current():
             _export(of, options, encoded, exported)
     return exported
+
+
+def vectors_path(work: Path, corpus: str, encoded: str, form: str) -> Path:
+    """Return where an export in the format ``form`` lies; ``encoded`` is the name of what it is made from."""
+    return work / "exports" / (f"{corpus}.{encoded}.{form}" + ("" if form in FOLDERS else ".jsonl"))
 
 
 def _check(of: SystemArtifacts, options: VectorsOptions) -> None:

@@ -1,7 +1,9 @@
 """What exports write for other tools, by hand: lines, arrays, narrowed impacts, measures, conditions."""
 
+import errno
 import io
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +19,11 @@ from repro.evaluation.measures import parse_measures
 from repro.exporting import anserini_regression, pyserini_conditions, trec_eval
 from repro.exporting.arrays import write_impact_arrays
 from repro.exporting.narrowing import Impacts, Narrowing
+from repro.exporting.rows import Row
 from repro.exporting.topic_sets import Measured, TopicSet
 from repro.exporting.vectors import Record, write_opensearch, write_qdrant, write_seismic
 from repro.formats.impact_vectors import ImpactVector
-from repro.models.systems import find_system, table_systems
+from repro.models.systems import System, find_system, table_systems
 from repro.pipeline.opening import Corpus
 
 RECORDS = [Record("d1", "Tides.", {"tide": 70, ".": 3}), Record("d2", "größe", {})]
@@ -83,6 +86,18 @@ def test_other_vectors_than_were_counted_are_refused(tmp_path, texts, postings):
     vectors = [ImpactVector(*record) for record in RECORDS]
     with pytest.raises(InputError, match=rf"expected {texts} vectors with {postings} impacts"):
         write_impact_arrays(vectors, tmp_path, texts, postings, {"tide": 1, ".": 0})
+
+
+def test_a_disk_that_is_full_is_told_as_such(tmp_path):
+    """What np.save raises where a file cannot grow any more has no number."""
+    texts, soft, hard = 10_000, *resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * texts, hard))  # enough for the ids, not for indptr
+    try:
+        with pytest.raises(OSError, match="File too large") as full:
+            write_impact_arrays([ImpactVector("d", "", {})] * texts, tmp_path, texts, 0, {"tide": 0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert full.value.errno == errno.EFBIG
 
 
 IMPACTS = np.array([1, 3, 255, 510, 510], np.int32)
@@ -164,9 +179,14 @@ def test_pyserinis_own_topics_go_by_its_keys(topics):
     assert named.keys == ("dl19-passage", "dl19-passage")
 
 
-def test_every_system_of_the_table_has_a_command_for_pyserini(topics):
+def row(system: System, *measured: Measured | None) -> Row:
+    """Return a row without a model."""
+    return Row(system, "tiny", Path("w"), SystemOptions(), [None] * len(measured), measured)
+
+
+def test_every_system_of_the_table_has_a_command_for_pyserini():
     commands = {
-        name: pyserini_conditions.search_command(system, "tiny", Path("w"), SystemOptions())
+        name: pyserini_conditions.search_command(row(system, None))
         for name, system in table_systems().items()
     }
     assert commands["bm25"].endswith(
@@ -176,13 +196,13 @@ def test_every_system_of_the_table_has_a_command_for_pyserini(topics):
     assert "--encoder w/models/splade-mini --impact" in commands["splade-mini"]
     assert "--pooling mean --l2-norm --query-prefix query: --index" in commands["e5-small-v2"]
     own = find_system("dense:owner/model")
-    assert pyserini_conditions.search_command(own, "tiny", Path("w"), SystemOptions()) is None
+    assert pyserini_conditions.search_command(row(own, None)) is None
 
 
 def test_scores_are_expected_where_they_were_measured(topics):
     measured = Measured({"nDCG@10": 0.12345, "RBP": 0.5}, {"nDCG@10": 0.00012, "RBP": 0.0})
     system = find_system("splade-tiny")
-    condition = pyserini_conditions.condition(system, "run $topics", [topics, topics], [measured, None])
+    condition = pyserini_conditions.condition(row(system, measured, None), "run $topics", [topics, topics])
     assert [entry["scores"] for entry in condition["topics"]] == [[{"nDCG@10": 0.1235}], []]
     assert pyserini_conditions.definitions([topics]) == {
         "there/qrels.tiny-test.txt": {"nDCG@10": "-c -m ndcg_cut.10"}
