@@ -3,12 +3,12 @@
 import contextlib
 import datetime
 import importlib.metadata
-import os
 import platform
 import sys
 from pathlib import Path
 
 import repro
+from repro.artifacts.machine import hardware, operating_system
 
 RECORDED_PACKAGES = (
     "torch",
@@ -32,6 +32,7 @@ def provenance() -> dict:
     return {
         "command": " ".join(program + sys.argv[1:]),
         "versions": versions,
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "hardware": hardware(),
+        "operating system": operating_system(),
         "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -53,6 +53,7 @@ def _search(of: SystemArtifacts, threads: int) -> None:
     run.finish(
         partial,
         system=of.system.name,
+        kind=of.system.kind,
         collection=of.collection.name,
         weights=of.weights.record() if of.weights else None,
         counts={"queries": total, "lines": lines},

@@ -1,7 +1,6 @@
 """A run held to a profile, line by line: memory is that of one topic's ids and of a few numbers a topic."""
 
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -11,43 +10,46 @@ import numpy as np
 
 from repro.base.progress import bar
 from repro.submission.columns import Block, blocks, shown
-from repro.submission.faults import END, Faults
+from repro.submission.faults import END
 from repro.submission.files import opened, read_header
 from repro.submission.metadata import header_problems
 from repro.submission.profiles import Profile
+from repro.submission.ranking import Ranking, disorder, duplicate, second_rank
 from repro.submission.reports import Report
+from repro.submission.scattered import compare_parts
 from repro.submission.topics import Topics
-
-NEAR = 1e-6
-"""Scores that differ by a smaller share may be the same 32-bit float (24 bits of precision)."""
 
 
 @dataclass
 class Topic:
-    """What is known of a topic so far; ``docids`` and ``ranks`` of its lines that stand together."""
+    """What is known of a topic so far; ``docids`` and ``ranking`` of its lines that stand together."""
 
     documents: int = 0
-    rank: int | None = None
-    score: float | None = None
     lowest: int | None = None
     highest: int = 0
     ranked: int = 0
     docids: set[bytes] = field(default_factory=set)
-    ranks: set[int] = field(default_factory=set)
+    ranking: Ranking = field(default_factory=Ranking)
 
 
 def check_run(path: Path, profile: Profile, topics: Topics | None = None, depth: int | None = None) -> Report:
     """Hold a run file, compressed or not, to a profile; ``depth`` overrides its documents a topic.
 
-    The file is read a second time if the lines of some topics do not stand together, for documents that are
-    listed in two places; then the ids of these topics are held. InputError if it cannot be read.
+    The file is read a second time if the lines of some topics do not stand together, to compare those that
+    stand apart; then the ids, ranks and scores of these topics are held. InputError if it cannot be read.
     """
     report = Report(path, profile, topics)
+    check = _Check(report, depth)
     with opened(path) as file:
-        scattered = _Check(report, depth).read(file)
-    if scattered:
+        check.read(file)
+    if check.scattered:
         with opened(path) as file:
-            _find_distant_duplicates(_blocks(file, Report(path, profile, None)), scattered, report.faults)
+            rankings = compare_parts(
+                _blocks(file, Report(path, profile, None)), check.scattered, report.faults
+            )
+        for query, ranking in rankings.items():
+            check.topics[query].ranking = ranking
+    check.end()
     return report
 
 
@@ -69,10 +71,10 @@ class _Check:
         self.report, self.faults, self.depth = report, report.faults, depth
         self.topics: dict[bytes, Topic] = {}
         self.scattered: set[bytes] = set()
-        self.ties = 0
+        """Topics whose lines do not stand together."""
 
-    def read(self, file: BinaryIO) -> set[bytes]:
-        """Read all lines; return the topics whose lines do not stand together."""
+    def read(self, file: BinaryIO) -> None:
+        """Read all lines."""
         before, topic = None, Topic()
         with bar(None, f"checking {self.report.path.name}", "lines") as progress:
             for block in _blocks(file, self.report):
@@ -86,8 +88,6 @@ class _Check:
                         self._document(topic, number, block.query, docid)
                         self._order(topic, number, block.query, rank, score)
                 progress.update(len(block.docids))
-        self._end()
-        return self.scattered
 
     def _continues(self, topic: Topic, block: Block) -> bool:
         """Take a block whose documents are all new, of the run's kind, and in order; tell whether it was."""
@@ -98,7 +98,7 @@ class _Check:
             or topic.ranked != topic.highest
             or block.ranks != list(range(following, following + documents))
             or (limit is not None and topic.documents + documents > limit)
-            or not _decrease(topic.score, block.scores)
+            or not _decrease(topic.ranking.scores[-1:], block.scores)
         ):
             return False
         new = set(block.docids)
@@ -107,18 +107,18 @@ class _Check:
         if not all(map(form.pattern.fullmatch, block.docids)):
             return False
         topic.docids |= new
-        topic.ranks.update(range(following, following + documents))
+        topic.ranking.extend(list(range(following, following + documents)), block.scores)
         topic.documents += documents
         topic.ranked += documents
         topic.lowest = topic.lowest or following
         topic.highest += documents
-        topic.rank, topic.score = topic.highest, block.scores[-1]
         return True
 
     def _begin(self, block: Block, before: Topic) -> Topic:
         """Return the state of the topic whose lines begin, or go on, here."""
         number, query = block.number, block.query
-        before.docids, before.ranks = set(), set()
+        before.docids = set()
+        before.ranking.forget()
         topic = self.topics.get(query)
         if topic is not None:
             self.scattered.add(query)
@@ -134,7 +134,7 @@ class _Check:
     def _document(self, topic: Topic, number: int, query: bytes, docid: bytes) -> None:
         """Compare a document with those before it: not listed yet, of the same kind, not one too many."""
         if docid in topic.docids:
-            self.faults.add(*_duplicate(number, query, docid))
+            self.faults.add(*duplicate(number, query, docid))
             return
         topic.docids.add(docid)
         topic.documents += 1
@@ -164,33 +164,22 @@ class _Check:
         return self.depth or (form.depth if form else None)
 
     def _order(self, topic: Topic, number: int, query: bytes, rank: int | None, score: float | None) -> None:
-        """Compare rank and score with those of the line before, and the rank with all of the topic."""
+        """Compare rank and score with those of the lines before that stand with this one."""
         if rank is None:
             return
         limit = self._limit()
         if self.report.profile.tabular and limit is not None and not 1 <= rank <= limit:
             self.faults.add("rank", number, f"rank {rank}; expected 1 to {limit:,}")
-        if rank in topic.ranks:
-            self.faults.add("rank", number, f"topic {shown(query)} has rank {rank} a second time")
-        else:
-            topic.ranks.add(rank)
-            topic.ranked += 1
         topic.lowest = rank if topic.lowest is None else min(rank, topic.lowest)
         topic.highest = max(rank, topic.highest)
-        if score is not None and topic.score is not None and topic.rank is not None:
-            gain = score - topic.score
-            if (rank - topic.rank) * gain > 0:
-                self.faults.add(
-                    "order",
-                    number,
-                    f"rank {rank} has score {score:g}, rank {topic.rank} before it {topic.score:g}; "
-                    "evaluators go by score",
-                )
-            elif abs(gain) <= NEAR * abs(score) and _float32(score) == _float32(topic.score):
-                self.ties += 1
-        topic.rank, topic.score = rank, score
+        if rank in topic.ranking:
+            self.faults.add(*second_rank(number, query, rank))
+            return
+        topic.ranked += 1
+        if contradicted := topic.ranking.add(rank, score):
+            self.faults.add(*disorder(number, topic.ranking, rank, contradicted[0]))
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Judge the run as a whole."""
         report = self.report
         report.documents = [topic.documents for topic in self.topics.values()]
@@ -202,9 +191,9 @@ class _Check:
             self.faults.add("missing topic", END, f"topic {shown(query)} has no line")
         if uneven := sum(_uneven(topic) for topic in self.topics.values()):
             report.warnings.append(f"topics whose ranks do not go from 1 up by one: {uneven:,}")
-        if self.ties:
+        if ties := sum(topic.ranking.ties for topic in self.topics.values()):
             report.warnings.append(
-                f"documents with the same score as the one before (as 32-bit floats): {self.ties:,}; "
+                f"documents with the same score as the one before (as 32-bit floats): {ties:,}; "
                 "evaluators order them by docid"
             )
 
@@ -213,29 +202,9 @@ def _uneven(topic: Topic) -> bool:
     return topic.ranked > 0 and (topic.lowest, topic.highest) != (1, topic.ranked)
 
 
-def _find_distant_duplicates(found: Iterable[Block], scattered: set[bytes], faults: Faults) -> None:
-    """Add a fault for each document that one of the ``scattered`` topics lists in lines that stand apart."""
-    seen: dict[bytes, dict[bytes, int]] = {query: {} for query in scattered}
-    part, before = 0, None
-    for number, query, docids, _, _ in found:
-        if query != before:
-            part, before = part + 1, query
-        for at, docid in enumerate(docids if query in seen else (), number):
-            if seen[query].setdefault(docid, part) != part:
-                faults.add(*_duplicate(at, query, docid))
-
-
-def _duplicate(number: int, query: bytes, docid: bytes) -> tuple[str, int, str]:
-    return "duplicate", number, f"topic {shown(query)} lists document {shown(docid)} a second time"
-
-
-def _decrease(before: float | None, scores: list[float | None]) -> bool:
+def _decrease(before: list[float | None], scores: list[float | None]) -> bool:
     """Tell whether scores, if there are any, strictly decrease from ``before`` on as 32-bit floats."""
     if scores[0] is None:
         return True
-    values = np.array(scores if before is None else [before, *scores], dtype=np.float32)
+    values = np.array([*before, *scores], dtype=np.float32)
     return bool((values[1:] < values[:-1]).all())
-
-
-def _float32(score: float) -> bytes:
-    return struct.pack("f", score)

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from repro.artifacts.provenance import provenance
 from repro.submission.lineage import Lineage
-from repro.submission.machine import hardware, operating_system
 from repro.submission.schema import VERSION
 
 TIES = {
@@ -26,6 +24,7 @@ METHODS = {
     "reranking": "cross-encoder over the first documents of the run",
 }
 TOOLKITS = {"bm25": "pyserini", "splade": "pyserini", "dense": "faiss-cpu"}
+"""Of the kinds that search an index."""
 ON_LUCENE = {"bm25", "splade"}
 NOT_A_PARAMETER = ("stage", "format", "index", "queries", "runs", "weights", "method", "ties", "tag")
 """Inputs of a run that are told elsewhere in the metadata, or only identify files."""
@@ -58,16 +57,15 @@ def describe(
 
 
 def _platform(lineage: Lineage) -> dict[str, Any]:
-    """Return hardware and software; the machine in full if all that is known of it fits this one."""
-    made, here = lineage.made, provenance()
-    platform: dict[str, Any] = {"software": _software(lineage)}
-    if made.get("machine") == here["machine"] and made.get("versions") == here["versions"]:
-        return {"hardware": hardware(), "operating system": operating_system(), **platform}
+    """Return the hardware, operating system and software that the manifest tells."""
+    made = lineage.made
+    machine: dict[str, Any] = {name: made[name] for name in ("hardware", "operating system") if name in made}
+    # manifests before there were these have "x86_64, 16 processors"
     architecture, _, processors = str(made.get("machine", "")).partition(", ")
     cores = processors.removesuffix(" processors")
-    if not cores.isdigit():
-        return platform
-    return {"hardware": {"cpu": {"architecture": architecture, "number of cores": int(cores)}}, **platform}
+    if cores.isdigit():
+        machine = {"hardware": {"cpu": {"architecture": architecture, "number of cores": int(cores)}}}
+    return {**machine, "software": _software(lineage)}
 
 
 def _software(lineage: Lineage) -> dict[str, Any]:
@@ -100,7 +98,7 @@ def _method(lineage: Lineage) -> dict[str, Any]:
     kinds = {part.kind for part in lineage.searched()}
     if "bm25" in kinds:
         method["indexing"] = dict(ANALYSIS)
-    elif kinds & METHODS.keys():
+    elif kinds & TOOLKITS.keys():
         method["indexing"] = {"tokenizer": "the model's own"}
     method["retrieval"] = _stages(lineage)
     return method
@@ -113,7 +111,7 @@ def _stages(lineage: Lineage) -> list[dict[str, Any]]:
     if lineage.kind in METHODS:
         own["method"] = METHODS[lineage.kind]
     names = [part.system or "retrieval" for part in lineage.parts]
-    if names:
+    if names and lineage.kind:
         own |= {"reranks": names[0]} if lineage.kind == "reranking" else {"interpolates": names}
     if lineage.weights:
         own["model"] = dict(lineage.weights)

@@ -1,26 +1,25 @@
 """What a run was made from: its manifest, and by fingerprints those of its index and encoded documents."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.base.files import canonical, read_json, sha256_file
+from repro.base.files import read_json, sha256_file
 
 ENCODING = ("max_length", "prefix", "scale", "rounded")
 """Inputs of encoded documents that are parameters of the method."""
-TELLING = {"k1": "bm25", "rank_constant": "fusion", "depth": "reranking"}
-"""An input of a run -> the only kind of system that has it."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """The inputs of a run and what made it; its system's ``kind``, ``lucene``'s version and the parameters of
-    the ``encoding`` are those of the index and the documents that it was made from, where these are at hand.
+    """The inputs of a run and what made it. ``lucene``'s version and the parameters of the ``encoding`` are
+    those of the index and the documents that it was made from, where these are at hand.
 
-    ``parts`` are the runs that it combines, as far as they lie beside it.
+    The ``kind`` is its system's; of a manifest that does not tell it the index's, or None. ``parts`` are the
+    runs that it combines, as far as they lie beside it.
     """
 
     run: dict[str, Any]
@@ -40,7 +39,7 @@ class Lineage:
 
 def manifest_path(run: Path) -> Path:
     """Return where a run's manifest lies."""
-    return run.with_name(f"{run.name}.manifest.json")
+    return Artifact(run, {}, single_file=True).manifest_path
 
 
 def read_lineage(run: Path, work: Path) -> Lineage | None:
@@ -69,16 +68,11 @@ def _lineage(manifest: dict[str, Any], runs: Path, work: Path) -> Lineage:
         system=manifest.get("system"),
         collection=manifest.get("collection"),
         weights=_without_paths(manifest.get("weights")),
-        kind=index["inputs"].get("kind", _kind(inputs)),
+        kind=manifest.get("kind") or index["inputs"].get("kind"),
         lucene=index.get("written_by", {}).get("lucene"),
         encoding={name: documents["inputs"][name] for name in ENCODING if name in documents["inputs"]},
         parts=tuple(_lineage(part, runs, work) for part in combined if part["inputs"]),
     )
-
-
-def _kind(inputs: dict[str, Any]) -> str | None:
-    """Return the kind of system that a run's own inputs tell."""
-    return next((kind for name, kind in TELLING.items() if name in inputs), None)
 
 
 def _find(fingerprint: object, manifests: Iterable[Path]) -> dict[str, Any]:
@@ -86,7 +80,7 @@ def _find(fingerprint: object, manifests: Iterable[Path]) -> dict[str, Any]:
     for path in sorted(manifests):
         manifest = read_json(path) or {}
         inputs = manifest.get("inputs")
-        if inputs and hashlib.sha256(canonical(inputs).encode()).hexdigest() == fingerprint:
+        if inputs and Artifact(path, inputs).fingerprint == fingerprint:
             return manifest
     return {"inputs": {}}
 

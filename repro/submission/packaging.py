@@ -23,6 +23,7 @@ from repro.base.errors import InputError
 from repro.base.files import file_name, flush, remove, write_json, write_text
 from repro.base.progress import note
 from repro.cli.options import MeasureOptions
+from repro.cli.parsing import arguments
 from repro.cli.submission_options import LeaderboardOptions, PackageOptions, ProfileOptions, TopicsOptions
 from repro.collections.opening import open_collection
 from repro.evaluation.standards import measures_of
@@ -59,15 +60,16 @@ def package(
     leaderboard: LeaderboardOptions,
 ) -> Packed:
     """Check a run and pack it; InputError for options that do not fit, or a package that is there."""
-    if profile.profile == MSMARCO.name:
-        return _package_leaderboard(run, profile, topics, options, leaderboard)
-    if unused := [flag for flag, value in (("--id", leaderboard.id), ("--eval", leaderboard.eval)) if value]:
-        raise InputError(f"{' and '.join(unused)}: only for --profile msmarco")
     demands, header = find_profile(profile.profile), options.metadata == "header"
     if header and not demands.header:
         raise InputError(
             f"--metadata header: {demands.name} takes no comments; leave it out, for a file beside the run"
         )
+    if demands is MSMARCO:
+        return _package_leaderboard(run, profile, topics, options, leaderboard)
+    # each of these options has a value: flags and values take turns
+    if unused := arguments(leaderboard, TopicsOptions(eval_collection=topics.eval_collection))[::2]:
+        raise InputError(f"{', '.join(unused)}: only for --profile msmarco")
     details = read_details(options.details)
     report = check_run(run, demands, topics_of(topics.collection, topics), profile.hits)
     if report.faults.total or report.tag is None:
@@ -95,10 +97,6 @@ def _package_leaderboard(
     """Do as ``package`` for the two runs of MS MARCO's leaderboard."""
     if leaderboard.id is None or leaderboard.eval is None:
         raise InputError("--profile msmarco: name --id yyyymmdd-name and --eval, the run on the eval queries")
-    if options.metadata == "header":
-        raise InputError(
-            "--metadata header: msmarco takes no comments; leave it out, for files beside the runs"
-        )
     name, shown = check_id(leaderboard.id), metadata(options.team, leaderboard)
     details = read_details(options.details)
     parts = [("dev", dev, topics.collection), ("eval", leaderboard.eval, topics.eval_collection)]

@@ -16,8 +16,11 @@ def check_paths(
 ) -> Iterator[tuple[list[str], int]]:
     """Check one after the other; yield what was found in words, and the number of faults.
 
-    InputError for a folder under another profile than ``msmarco``, and as ``check_run`` raises it.
+    InputError for a folder, or an option of the leaderboard, under another profile than ``msmarco``, and as
+    ``check_run`` raises it.
     """
+    if options.eval_collection and profile.profile != MSMARCO.name:
+        raise InputError(f"--eval-collection: only for --profile {MSMARCO.name}")
     topics = topics_of(options.collection, options)
     for path in paths:
         if not path.is_dir():

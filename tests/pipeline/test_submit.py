@@ -3,6 +3,8 @@
 import yaml
 from conftest import QRELS, QUERIES, run, run_here, succeed, write_beir
 
+from repro.artifacts.machine import hardware
+from repro.base.files import read_json
 from repro.formats.runs import read_run
 from repro.submission import schema
 
@@ -14,6 +16,8 @@ def test_a_run_is_searched_checked_packed_and_converted(tmp_path):
     succeed("repro.index", "--collection", beir, "--system", "bm25", cwd=tmp_path)
     searched = succeed("repro.search", "--collection", beir, "--system", "bm25", "--k1", "1.2", cwd=tmp_path)
     made = searched.strip()
+    manifest = read_json(tmp_path / f"{made}.manifest.json")
+    assert manifest["kind"] == "bm25" and manifest["made"]["hardware"] == hardware()
     checked = succeed("repro.submit", "check", made, "--collection", beir, cwd=tmp_path, by=run_here)
     assert checked.startswith(f"OK: {made} meets generic: 2 topics")
 

@@ -16,7 +16,7 @@ from repro.submission.profiles import PROFILES
 from repro.submission.topics import Topics, topics_of
 
 TOPICS = Topics("c", frozenset({b"q1", b"q2"}), frozenset({b"q1", b"q2", b"q3"}))
-NUMBERED = Topics("c", frozenset({b"1"}), frozenset({b"1"}))
+NUMBERED = Topics("c", frozenset({b"1"}), frozenset({b"1", b"2"}))
 SEGMENT = "msmarco_v2.1_doc_51_766815931#2_{}"
 HEADER = "# ir_metadata.start\n# tag: t\n# {}\n# ir_metadata.end\nq1 Q0 a 1 3 t\nq2 Q0 a 1 3 t\n"
 COMPONENTS = "platform: {}\n# research goal: {}\n# implementation: {}\n# method: {}\n# actor: {}\n# data: {}"
@@ -60,6 +60,45 @@ BROKEN = [
     ("generic", "q1 Q0 a 1 3 t\nq2 Q0 a 1 1e39 t\n", "score", 2, "score '1e39'"),
     ("generic", "q1 Q0 a 1 3 t\nq1 Q0 b 2 4 t\nq2 Q0 a 1 3 t\n", "order", 2, "rank 2 has score 4, rank 1"),
     ("generic", "q1 Q0 a 2 3 t\nq1 Q0 b 1 2 t\nq2 Q0 a 1 3 t\n", "order", 2, "rank 1 has score 2, rank 2"),
+    # not with the line before, but with the neighbour in rank
+    (
+        "generic",
+        "q1 Q0 a 1 10 t\nq1 Q0 c 3 5 t\nq1 Q0 b 2 20 t\nq2 Q0 a 1 3 t\n",
+        "order",
+        3,
+        "rank 1 before",
+    ),
+    ("generic", "q1 Q0 a 1 9 t\nq1 Q0 c 3 5 t\nq1 Q0 b 2 4 t\nq2 Q0 a 1 3 t\n", "order", 3, "rank 3 before"),
+    (
+        "generic",
+        "q1 Q0 b 2 9 t\nq1 Q0 a 1 10 t\nq1 Q0 c 3 9.5 t\nq2 Q0 a 1 3 t\n",
+        "order",
+        3,
+        "rank 3 has score 9.5, rank 2 before it 9;",
+    ),
+    # lines that stand apart
+    (
+        "generic",
+        "q1 Q0 a 1 9 t\nq2 Q0 a 1 9 t\nq1 Q0 b 2 9.5 t\n",
+        "order",
+        3,
+        "rank 2 has score 9.5, rank 1",
+    ),
+    (
+        "generic",
+        "q1 Q0 a 1 9 t\nq1 Q0 c 3 7 t\nq2 Q0 a 1 9 t\nq1 Q0 b 2 6 t\n",
+        "order",
+        4,
+        "rank 2 has score 6, rank 3 before it 7;",
+    ),
+    (
+        "generic",
+        "q1 Q0 a 1 10 t\nq1 Q0 b 2 9 t\nq2 Q0 a 1 5 t\nq1 Q0 c 2 8 t\n",
+        "rank",
+        4,
+        "topic q1 has rank 2 a second time",
+    ),
+    ("msmarco", "1\t8\t1\n2\t8\t1\n1\t9\t1\n", "rank", 3, "topic 1 has rank 1 a second time"),
     ("generic", "q1 Q0 a 1 3 t\nq2 Q0 a 1 3 u\n", "tag", 2, "tag 'u'; the lines before have 't'"),
     ("generic", "q1 Q0 a 1 3 t\nq1 Q0 a 2 2 t\nq2 Q0 a 1 3 t\n", "duplicate", 2, "q1 lists document a a sec"),
     ("generic", "q1 Q0 a 1 3 t\nq2 Q0 a 1 3 t\nq1 Q0 a 2 2 t\n", "duplicate", 3, "q1 lists document a a sec"),
@@ -187,6 +226,25 @@ def test_what_a_venue_accepts_and_may_be_a_mistake_is_a_warning(tmp_path):
         "documents with the same score as the one before (as 32-bit floats): 1; evaluators order them by "
         "docid",
     ]
+
+
+def test_each_fault_of_lines_that_stand_together_and_apart_is_told_once(tmp_path):
+    together = "q1 Q0 a 1 3 t\nq1 Q0 b 2 4 t\nq1 Q0 a 3 1 t\nq1 Q0 c 3 1 t\n"  # order, duplicate, rank
+    apart = "q1 Q0 b 9 0 t\nq1 Q0 b 3 0 t\nq1 Q0 d 8 2 t\n"  # duplicate of b twice, rank 3, order of 8
+    report = check_run(write(tmp_path, together + "q2 Q0 a 1 3 t\n" + apart), PROFILES["generic"], TOPICS)
+    assert report.faults.counts == {"order": 2, "duplicate": 3, "rank": 2}
+    assert [line for line, *_ in report.faults.first] == [2, 3, 4, 6, 7, 7, 8]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [2, 0, 3, 1]])
+@pytest.mark.parametrize("between", ["", "q2 Q0 {0} {0} -{0} t\n"])
+def test_ties_are_counted_in_any_order_of_lines(tmp_path, order, between):
+    ranked = ["q1 Q0 a 1 3 t\n", "q1 Q0 b 2 2 t\n", "q1 Q0 c 3 2 t\n", "q1 Q0 d 4 2 t\n"]
+    run = "".join(ranked[place] + between.format(line) for line, place in enumerate(order, 1))
+    report = check_run(write(tmp_path, run), PROFILES["generic"])
+    assert not report.faults.total
+    (warning,) = report.warnings
+    assert "the same score as the one before (as 32-bit floats): 2;" in warning
 
 
 def test_the_first_twenty_faults_by_line_are_shown_and_all_counted(tmp_path):

@@ -14,8 +14,9 @@ from repro import submit
 from repro.base.errors import InputError
 from repro.cli.submission_options import ConversionOptions
 from repro.formats.runs import read_run
+from repro.submission import converting
 from repro.submission.converting import convert
-from repro.submission.files import form_of
+from repro.submission.files import form_of, plain
 
 TREC = "q1 Q0 b 1 3.5 t\nq1 Q0 a 2 2.25 t\nq2 Q0 a 1 12 t\n"
 MSMARCO = "q1\tb\t1\nq1\ta\t2\nq2\ta\t1\n"
@@ -94,7 +95,20 @@ def test_output_is_compressed_by_its_name_and_the_same_each_time(tmp_path, suffi
         (MSMARCO + "q2\ta\t2\n", "run.json", {}, "source, line 4: topic q2 lists document a a second time"),
         (MSMARCO + "q1\tc\t3\n", "run.json", {}, "source, line 4: topic q1 goes on after others"),
         ('{"q1": {"a": 1}', "run.tsv", {}, "source: not JSON"),
-        ('{"q1": {"a": "1"}}', "run.tsv", {}, "source, topic q1: expected document ids with numbers"),
+        ('{"q1": {"a": "1"}}', "run.tsv", {}, "source, topic 'q1': expected document ids, with"),
+        ('{"1": {"a b": 2.0}}', "run.json", {}, "source, topic '1': the id 'a b' is not one word"),
+        ('{"q 1": {"a": 2.0}}', "run.tsv", {}, "source, topic 'q 1': the id 'q 1' is not one word"),
+        ('{"1": {"": 2.0}}', "run.tsv", {}, "source, topic '1': the id '' is not one word"),
+        ('{"1": {"\\ud800": 2.0}}', "run.tsv", {}, r"the id '\\ud800' is not one word"),
+        (f'{{"1": {{"a": {"9" * 401}}}}}', "run.json", {}, "topic '1': .* finite numbers"),
+        ('{"1": {"a": 1e39}}', "run.json", {}, "topic '1': .* finite numbers"),
+        ('{"1": {"a": Infinity}}', "run.json", {}, "topic '1': .* finite numbers"),
+        ('{"1": {"a": NaN}}', "run.json", {}, "topic '1': .* finite numbers"),
+        ("q1 Q0 a 1 inf t\n", "run.json", {}, "source, topic q1: the score of document a is no finite"),
+        ("q1 Q0 b 1 1 t\nq1 Q0 a 2 -1e39 t\n", "run.trec", {}, "topic q1: the score of document a is no"),
+        (MSMARCO + "q2\tb\t-1\n", "run.json", {}, "source, line 4: expected qid, pid and a rank from 1 up"),
+        (MSMARCO + "q2\tb c\t2\n", "run.json", {}, "source, line 4: a qid or pid with a blank"),
+        (MSMARCO + "q2\t\t2\n", "run.json", {}, "source, line 4: a qid or pid .* or an empty one"),
         (gzip.compress(TREC.encode(), mtime=0)[:-9], "run.tsv", {}, "source: the compressed file is cut off"),
         (bz2.compress(TREC.encode())[:-9], "run.tsv", {}, "source: the compressed file is cut off"),
     ],
@@ -103,6 +117,21 @@ def test_what_cannot_be_converted_is_refused_and_nothing_written(tmp_path, text,
     with pytest.raises(InputError, match=says):
         converted(tmp_path, text, name, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize("run", [{}, {"q1": {}}, RANX])
+def test_what_is_written_is_json(tmp_path, run):
+    assert json.loads(converted(tmp_path, json.dumps(run), "run.json")) == run
+
+
+def test_a_run_is_unpacked_only_to_be_converted(tmp_path, monkeypatch):
+    """And not for its tag, which the first line behind the header tells."""
+    unpacked = []
+    monkeypatch.setattr(converting, "plain", lambda path: unpacked.append(path) or plain(path))
+    header = "# ir_metadata.start\n# tag: u\n# ir_metadata.end\n"
+    packed = gzip.compress((header + TREC).encode(), mtime=0)
+    assert converted(tmp_path, packed, "run.trec").decode() == TREC
+    assert len(unpacked) == 1
 
 
 def test_the_command(tmp_path, capsys):

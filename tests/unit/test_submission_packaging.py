@@ -2,6 +2,7 @@
 
 import bz2
 import json
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_a_run_that_combines_others_has_their_stages(tmp_path):
     run = Artifact(tmp_path / "runs/fused.trec", fused, single_file=True)
     partial = run.begin()
     partial.write_text(RUN)
-    run.finish(partial, system="bm25+splade-tiny", weights=None)
+    run.finish(partial, system="bm25+splade-tiny", kind="fusion", weights=None)
     metadata = packed(tmp_path, run.path)
     assert schema.problems(metadata) == []
     bm25, splade, fusion = metadata["method"]["retrieval"]
@@ -126,17 +127,66 @@ def test_a_run_that_combines_others_has_their_stages(tmp_path):
     assert metadata["implementation"]["source"]["lang"] == ["python", "java"]
 
 
-def test_the_machine_is_described_if_the_run_was_made_here(tmp_path):
+def change_manifest(run, change):
+    """Let ``change`` edit the manifest of a run, a dictionary."""
+    path = run.with_name(f"{run.name}.manifest.json")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_the_machine_is_the_one_that_made_the_run(tmp_path):
     run = make(tmp_path)
-    cpu = packed(tmp_path, run)["platform"]["hardware"]["cpu"]
+    here = packed(tmp_path, run)["platform"]
+    cpu = here["hardware"]["cpu"]
     assert cpu["architecture"] == platform.machine() and cpu["operation mode"] == "64-bit"
-    manifest = run.with_name(f"{run.name}.manifest.json")
-    text = manifest.read_text()
-    machine = json.loads(text)["made"]["machine"]
-    manifest.write_text(text.replace(machine, "riscv64, 7 processors"))
-    platform_there = packed(tmp_path, run, "--force")["platform"]
-    assert platform_there["hardware"] == {"cpu": {"architecture": "riscv64", "number of cores": 7}}
-    assert "operating system" not in platform_there
+    assert here["operating system"]["kernel"].startswith(platform.system())
+    hardware = {"cpu": {"model": "Xeon", "number of cores": 7}, "ram": "32.0 GB"}
+    there = {"hardware": hardware, "operating system": {"kernel": "Linux 4.15"}}
+    change_manifest(run, lambda manifest: manifest["made"].update(there))
+    assert packed(tmp_path, run, "--force")["platform"] == {**there, "software": here["software"]}
+
+
+def test_an_older_manifest_tells_no_more_than_it_has(tmp_path):
+    """The same architecture, processors and versions do not make it the machine at hand."""
+
+    def before_hardware(manifest):
+        made = manifest["made"]
+        del made["hardware"], made["operating system"]
+        made["machine"] = f"{platform.machine()}, {os.cpu_count()} processors"
+
+    run = make(tmp_path)
+    change_manifest(run, before_hardware)
+    described = packed(tmp_path, run)["platform"]
+    cpu = {"architecture": platform.machine(), "number of cores": os.cpu_count()}
+    assert described["hardware"] == {"cpu": cpu} and "operating system" not in described
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "relation"),
+    [
+        ({"kind": "fusion"}, "reciprocal rank fusion", {"interpolates": ["bm25"]}),
+        (
+            {"kind": "reranking"},
+            "cross-encoder over the first documents of the run",
+            {"reranks": "bm25"},
+        ),
+        ({}, None, {}),
+    ],
+)
+def test_the_kind_is_what_the_manifest_says_and_no_guess(tmp_path, kind, method, relation):
+    part = make(tmp_path, "bm25", system="bm25")
+    known = json.loads(part.with_name(f"{part.name}.manifest.json").read_text())["inputs"]
+    inputs = {"stage": "search", "runs": [Artifact(part, known).fingerprint], "rank_constant": 60, "tag": "t"}
+    run = Artifact(tmp_path / "runs/combined.trec", inputs, single_file=True)
+    partial = run.begin()
+    partial.write_text(RUN)
+    run.finish(partial, system="combined", weights=None, **kind)
+    _, stage = packed(tmp_path, run.path)["method"]["retrieval"]
+    assert stage.pop("method", None) == method
+    assert stage == {"name": "combined", **relation, "params": {"rank_constant": 60}}
+    part.with_name(f"{part.name}.manifest.json").unlink()  # then nothing tells what was indexed
+    assert "indexing" not in packed(tmp_path, run.path, "--force")["method"]
 
 
 def test_a_header_can_be_checked_and_taken_off_again(tmp_path):
@@ -230,6 +280,10 @@ def test_a_package_is_replaced_by_force_and_nothing_else(tmp_path):
     [
         (["--profile", "dl", "--metadata", "header"], "--metadata header: dl takes no comments"),
         (["--id", "20260101-us"], "--id: only for --profile msmarco"),
+        (["--description", "small", "--paper", "x"], "--description, --paper: only for --profile msmarco"),
+        (["--code", "x", "--type", "reranking"], "--code, --type: only for --profile msmarco"),
+        (["--profile", "dl", "--eval-collection", "x"], "--eval-collection: only for --profile msmarco"),
+        (["--profile", "msmarco", "--metadata", "header"], "--metadata header: msmarco takes no comments"),
         (["--profile", "msmarco"], "--profile msmarco: name --id yyyymmdd-name and --eval"),
         (
             ["--profile", "msmarco", "--id", "20260230-us", "--eval", "x"],
@@ -330,5 +384,8 @@ def test_a_submission_that_is_not_whole_is_told(tmp_path, capsys, change, says):
 
 
 def test_a_folder_is_only_a_submission_to_the_leaderboard(tmp_path):
+    run = make(tmp_path)
+    eval_topics = refused("repro.submit", "check", run, "--eval-collection", "sample", by=run_here)
+    assert "--eval-collection: only for --profile msmarco" in eval_topics
     assert "only --profile msmarco" in refused("repro.submit", "check", tmp_path, by=run_here)
     assert submit.main(["check", str(tmp_path), "--profile", "msmarco"]) == 1
