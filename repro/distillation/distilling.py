@@ -97,6 +97,8 @@ def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
     for name in ("negatives", "queries_from", "rows", "held_out"):  # data made before there was a choice stay
         if (value := getattr(options, name)) != getattr(DistillationOptions, name):
             inputs[name] = list(value) if isinstance(value, tuple) else value
+    if options.held_out:
+        inputs["pool"] = [held_out.POOL, held_out.LEAST_DEPTH]
     name = f"{of.selection.name}.{of.teacher.system.name}{folder_suffix(options)}"
     return Artifact(options.output or of.work.work / "distilled" / name, inputs)
 

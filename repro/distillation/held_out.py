@@ -3,7 +3,7 @@ adapted to a collection is measured on before it is chosen.
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from repro.base.errors import InputError
@@ -15,6 +15,10 @@ from repro.pipeline.opening import Corpus
 
 FOLDER = "held-out"
 """Inside the distillation data; in BEIR's layout, split ``test``."""
+POOL, LEAST_DEPTH = 10_000, 10
+"""Passages of a pool that is large enough: it is encoded once for each model to choose from. Below, and to
+LEAST_DEPTH in any case, it has what runs rank best for the held-out queries.
+"""
 
 
 def set_aside(
@@ -45,13 +49,12 @@ def write_held_out(
     parent: Path,
     corpus: Corpus,
     held_out: frozenset[str],
-    runs: Iterable[Mapping[str, list[str]]],
+    runs: Sequence[Mapping[str, list[str]]],
     depth: int,
 ) -> None:
     """Write the folder of the queries ``held_out``, unless it is there.
 
-    Its corpus is their pool: what is judged for them, and what each run ranks in its first ``depth``. The
-    folder gets its name when it is whole.
+    Its corpus is their pool (``pooled``). The folder gets its name when it is whole.
     """
     folder, partial = parent / FOLDER, parent / f"{FOLDER}.partial"
     if folder.is_dir():
@@ -60,9 +63,7 @@ def write_held_out(
     partial.mkdir()
     collection = corpus.collection
     qrels = {query: judged for query, judged in collection.qrels().items() if query in held_out}
-    pool = {docid for judged in qrels.values() for docid in judged}
-    for run in runs:
-        pool.update(docid for query in held_out for docid in run.get(query, [])[:depth])
+    pool = pooled(qrels, runs, depth)
     documents = track(collection.documents(), corpus.summary.documents, "writing held out", "documents")
     write_records(
         partial / "corpus.jsonl",
@@ -74,3 +75,17 @@ def write_held_out(
     flush(partial)
     partial.rename(folder)
     flush(parent, below=False)
+
+
+def pooled(qrels: Qrels, runs: Sequence[Mapping[str, list[str]]], depth: int) -> set[str]:
+    """Return what is judged for the queries of ``qrels``, and what each run ranks first for them, rank by
+    rank down to ``depth``, or to the last rank that makes no more than POOL.
+    """
+    pool = {docid for judged in qrels.values() for docid in judged}
+    ranked = [run.get(query, []) for run in runs for query in qrels]
+    for rank in range(depth):
+        more = {docids[rank] for docids in ranked if rank < len(docids)} - pool
+        if rank >= LEAST_DEPTH and len(pool) + len(more) > POOL:
+            break
+        pool |= more
+    return pool

@@ -56,11 +56,10 @@ def select(collection: CollectionOptions, options: DistillationOptions, work: Wo
     if JUDGMENTS not in options.queries_from:
         queries = [query for query in queries if query.id in held_out]
     judged = Judged(queries, {query.id: qrels[query.id] for query in queries}, held_out)
-    rows = options.rows or ROWS
     usual = options.seed == DistillationOptions.seed
-    path = work.work / "queries" / f"{name}{folder_suffix(options)}.rows-{rows}"
+    path = work.work / "queries" / f"{name}{folder_suffix(options)}"
     path = path if usual else path.with_name(f"{path.name}.seed-{options.seed}")
-    folder = query_folder(path, corpus, judged, drawing, rows, options.seed, work.wait)
+    folder = query_folder(path, corpus, judged, drawing, options.rows or ROWS, options.seed, work.wait)
     drawn = CollectionOptions(str(folder.path), SPLIT)
     return Selection(drawn, open_corpus(drawn, work), name, held_out)
 
@@ -72,10 +71,10 @@ def drawn_sources(options: DistillationOptions) -> list[str]:
 
 def folder_suffix(options: DistillationOptions) -> str:
     """Return what the name of a folder says of a selection; nothing for all judged queries and no others."""
-    suffix = ""
-    if drawn_sources(options):
-        suffix += f".{'-'.join(options.queries_from)}"
-    return suffix + (f".held-out-{options.held_out}" if options.held_out else "")
+    held_out = f".held-out-{options.held_out}" if options.held_out else ""
+    if not drawn_sources(options):
+        return held_out
+    return f".{'-'.join(options.queries_from)}{held_out}.rows-{options.rows or ROWS}"
 
 
 def _check(collection: CollectionOptions, options: DistillationOptions, judging: bool) -> None:

@@ -10,9 +10,9 @@ from conftest import refused, run_here, succeed, write_beir
 from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.training_options import DistillationOptions
 from repro.collections.opening import open_collection
-from repro.distillation import scoring
+from repro.distillation import held_out, scoring
 from repro.distillation.held_out import relevant
-from repro.distillation.selection import select
+from repro.distillation.selection import folder_suffix, select
 
 QUERIES, DOCUMENTS = 40, 60
 COMMAND = ["repro.distill", "--collection", "mine", "--teacher", "dense:all-minilm-l6-v2"]
@@ -82,6 +82,22 @@ def test_the_pool_is_what_is_judged_and_what_each_run_ranks_first(mine):
     assert json.loads(made.with_name(f"{made.name}.manifest.json").read_text())["counts"]["held_out"] == 3
 
 
+def test_a_pool_that_is_large_enough_takes_no_further_ranks(monkeypatch):
+    monkeypatch.setattr(held_out, "POOL", 7)
+    monkeypatch.setattr(held_out, "LEAST_DEPTH", 1)
+    qrels = {"q1": {"judged": 1, "a0": 0}, "q2": {"b0": 2}}
+    one = {"q1": ["a0", "a1", "a2", "a3"], "q2": ["b0", "b1", "b2"], "q3": ["not asked for"]}
+    other = {"q1": ["c0", "c1", "c2", "c3"]}
+    first = {"judged", "a0", "b0", "c0"}
+    assert held_out.pooled(qrels, [one, other], 9) == first | {"a1", "b1", "c1"}
+    monkeypatch.setattr(held_out, "POOL", 6)
+    assert held_out.pooled(qrels, [one, other], 9) == first
+    monkeypatch.setattr(held_out, "LEAST_DEPTH", 2)
+    assert held_out.pooled(qrels, [one, other], 9) == first | {"a1", "b1", "c1"}
+    monkeypatch.setattr(held_out, "POOL", 99)
+    assert held_out.pooled(qrels, [one, other], 3) == first | {"a1", "b1", "c1", "a2", "b2", "c2"}
+
+
 def test_too_few_judged_queries_leave_half_or_are_all_held_out(mine, capsys):
     assert len(choose(mine, held_out=30).held_out) == QUERIES // 2
     assert "20 queries are held out, not 30: 40 have a relevant document" in capsys.readouterr().err
@@ -104,6 +120,17 @@ def test_drawn_queries_fill_up_what_is_judged_and_not_held_out(mine):
     assert all(list(judged.values()) == [1] for judged in own.values())
     assert [query.id for query in collection.queries()] == [*whole, *own]
     assert choose(mine, queries_from=("passages",), rows=7).corpus.collection.qrels().keys() != own.keys()
+
+
+def test_folders_of_other_numbers_stand_side_by_side():
+    def suffix(**options):
+        return folder_suffix(DistillationOptions(**options))
+
+    assert suffix() == suffix(queries_from=("judgments",)) == ""
+    assert suffix(held_out=3) == ".held-out-3"
+    drawn = {"queries_from": ("judgments", "passages")}
+    assert suffix(**drawn, held_out=3, rows=7) == ".judgments-passages.held-out-3.rows-7"
+    assert suffix(**drawn, rows=8) == ".judgments-passages.rows-8"
 
 
 def test_the_folder_of_drawn_queries_shares_the_corpus_and_is_made_once(mine):
