@@ -8,7 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from conftest import REPOSITORY, run, run_here, succeed, write_beir
+
+from repro.base.locks import locked
 
 IGNORED = (".manifest.json", ".lock", ".tmp")
 COMMON = ["--collection", "tiny", "--system"]
@@ -92,7 +95,8 @@ STAGES = {
         ("repro.search", *COMMON, "all-minilm-l6-v2"), ("runs/run.tiny-test.all-minilm-l6-v2.trec",)
     ),
     "table": Stage(
-        ("repro.table", *COMMON[:2], "--systems", "bm25,splade-tiny,all-minilm-l6-v2"), ("tables/tiny-test",)
+        ("repro.table", "--no-report", *COMMON[:2], "--systems", "bm25,splade-tiny,all-minilm-l6-v2"),
+        ("tables/tiny-test",),
     ),
 }
 
@@ -105,14 +109,19 @@ def copied(folder: Path, copy: Path) -> Path:
     return copy
 
 
-def make_all(folder: Path) -> Path:
-    """Write a collection and run every stage on it, one after the other; return the folder.
+def all_made(temporary: pytest.TempPathFactory) -> Path:
+    """Return the folder of a collection on which every stage ran, one after the other.
 
-    ``tiny`` is a link: in a copy of the folder it is the same collection, under the same label.
+    It is made once for all processes of the tests, and no test changes it. ``tiny`` is a link: in a copy of
+    the folder it is the same collection, under the same label.
     """
-    (folder / "tiny").symlink_to(write_beir(folder / "source" / "tiny"))
-    for stage in STAGES.values():
-        stage.finish(folder)
+    base = temporary.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "all-made"
+    with locked(folder.with_suffix(".lock")):
+        if not (folder / "tables").exists():  # which the last stage makes
+            (folder / "tiny").symlink_to(write_beir(folder / "source" / "tiny"))
+            for stage in STAGES.values():
+                stage.finish(folder)
     return folder
 
 

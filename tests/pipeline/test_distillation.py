@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from repro.base.locks import locked
 from repro.collections.opening import open_collection
+from repro.distillation import scoring, teacher_store
 from repro.models.systems import find_system
 from repro.models.weights import resolve
 from repro.training.rows import parquet_files
@@ -35,7 +37,7 @@ TINY = [
 MOMENTS = int(os.environ.get("REPRO_KILLS", "2"))
 
 LIGHT_TEACHER = """
-import os, signal, sys, zlib
+import os, zlib
 import numpy as np
 import repro.distillation.scoring as scoring
 
@@ -52,6 +54,10 @@ def judge(pairs):
 
 scoring.bi_encoder = lambda teacher, threads: Light()
 scoring.cross_encoder = lambda teacher, threads: judge
+"""
+"""Teachers that cost nothing; LOG_TO lists how many texts each call encodes."""
+KILLED_BY_CALL = """
+import os, signal, sys
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 HERE = os.getcwd() + os.sep
 seen = 0
@@ -68,9 +74,7 @@ if "COUNT_TO" in os.environ:
     import atexit
     atexit.register(lambda: open(os.environ["COUNT_TO"], "w").write(str(seen)))
 """
-"""Teachers that cost nothing; LOG_TO lists how many texts each call encodes. The process kills itself at its
-KILL_AT-th call that touches a file here.
-"""
+"""The process kills itself at its KILL_AT-th call that touches a file here."""
 SMALL_PIECES = "import repro.distillation.teacher_store as store\nstore.PIECE, store.CALL = 8, 4\n"
 
 
@@ -93,6 +97,15 @@ def tiny(tmp_path):
     (tmp_path / "light").mkdir()
     (tmp_path / "light" / "sitecustomize.py").write_text(LIGHT_TEACHER)
     return tmp_path
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """``run_here`` with the light teachers, for what is not about processes."""
+    for name in ("bi_encoder", "cross_encoder"):
+        monkeypatch.setattr(scoring, name, getattr(scoring, name))  # which is put back afterwards
+    exec(LIGHT_TEACHER, {})
+    return run_here
 
 
 def light(folder):
@@ -163,12 +176,12 @@ def test_interrupted_work_goes_on_after_its_last_part(folder, tmp_path):
     assert np.allclose(np.stack(again.label), np.stack(whole.label), atol=1e-5)
 
 
-def test_a_cross_encoder_teaches_with_its_logits(tmp_path):
+def test_a_cross_encoder_teaches_with_its_logits(folder):
     """One of random weights and few positions: margins are differences of what transformers computes."""
-    model, tokenizer = judge(tmp_path / "judge", resolve(find_system("splade-tiny")).path)
+    model, tokenizer = judge(folder / "judge", resolve(find_system("splade-tiny")).path)
     command = ["--split", "train", "--teacher", "judge", "--limit", "10", "--output", "judged"]
-    succeed("repro.distill", *command, cwd=tmp_path, by=run_here)
-    rows = pd.read_parquet(tmp_path / "judged")
+    succeed("repro.distill", *command, cwd=folder, by=run_here)
+    rows = pd.read_parquet(folder / "judged")
     for row in rows.head(3).itertuples():
         texts = [row.positive, *(getattr(row, f"negative_{i}") for i in range(1, 9))]
         pairs = [row.query] * 9, texts
@@ -203,7 +216,7 @@ def test_teachers_that_cannot_teach_are_refused(tiny):
         )
 
 
-def test_the_teachers_revision_is_in_the_manifest(tiny):
+def test_the_teachers_revision_is_in_the_manifest(tiny, here):
     """Two revisions of a Hub name in the cache: each makes data of its own, and says which."""
     repository = tiny / "hub" / "models--me--judge"
     tokenizer_of = resolve(find_system("splade-tiny")).path
@@ -212,20 +225,22 @@ def test_the_teachers_revision_is_in_the_manifest(tiny):
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("a" * 40)
     (repository / "refs" / "v2").write_text("b" * 40)
-    hub = {"HF_HUB_CACHE": str(tiny / "hub"), "HF_HUB_OFFLINE": "1", **light(tiny)}
+    hub = {"HF_HUB_CACHE": str(tiny / "hub"), "HF_HUB_OFFLINE": "1"}
     for name, commit in (("me/judge", "a"), ("me/judge@v2", "b")):
-        made = Path(succeed(*TINY[:-1], name, cwd=tiny, **hub).strip())
+        made = Path(succeed(*TINY[:-1], name, cwd=tiny, by=here, **hub).strip())
         manifest = json.loads((tiny / f"{made}.manifest.json").read_text())
         assert manifest["weights"]["revision"] == commit * 40 and manifest["teacher"] == name
     assert len(list((tiny / "work/distilled").glob("*.manifest.json"))) == 2
 
 
-def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny):
+def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny, here, monkeypatch):
     """kill -9 at moments spread over all calls that touch files, the steps of the commit included."""
     command = [*TINY, "--shard-size", "3", "--held-out", "2", "--output"]
     with open(tiny / "light/sitecustomize.py", "a") as file:
-        file.write(SMALL_PIECES)
-    succeed(*command, "whole", cwd=tiny, **light(tiny))
+        file.write(SMALL_PIECES + KILLED_BY_CALL)
+    monkeypatch.setattr(teacher_store, "PIECE", 8)
+    monkeypatch.setattr(teacher_store, "CALL", 4)
+    succeed(*command, "whole", cwd=tiny, by=here)
     whole = contents(tiny / "whole")
     assert len(whole) == 3 + 3  # eight rows; a collection of its own
     again = [*command, "again", "--work", "work-again"]
@@ -236,15 +251,15 @@ def test_killed_at_any_moment_the_bytes_are_those_of_an_undisturbed_run(tiny):
         killed = [*command, name, "--work", f"work-{name}"]
         died = run(*killed, cwd=tiny, KILL_AT=str(at), **light(tiny))
         assert died.returncode == -signal.SIGKILL, (at, calls, died.stderr)
-        succeed(*killed, cwd=tiny, **light(tiny))
+        succeed(*killed, cwd=tiny, by=here)
         assert contents(tiny / name) == whole, at
         left = [*tiny.glob(f"{name}.partial*"), *tiny.glob(f"{name}.texts*")]
         assert not left and not list(tiny.glob(f"work-{name}/teachers/**/partial-*")), at
 
 
-def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny):
+def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny, here):
     command = [*TINY, "--output", "cut", "--shard-size"]
-    succeed(*TINY, "--output", "whole", cwd=tiny, **light(tiny))
+    succeed(*TINY, "--output", "whole", cwd=tiny, by=here)
     calls = "import repro.distillation.distilling as d, os\nwrite = d.flush\nparts = []\n"
     dying = "d.flush = lambda path: parts.append(1) or (os._exit(9) if len(parts) == 3 else write(path))\n"
     (tiny / "dying").mkdir()
@@ -253,16 +268,16 @@ def test_the_size_of_parts_may_change_between_killed_and_resumed(tiny):
     assert died.returncode == 9
     (partial,) = (path for path in tiny.glob("cut.partial-*") if path.is_dir())
     assert len(list(partial.iterdir())) == 3  # two that are finished, one that is not listed
-    succeed(*command, "4", cwd=tiny, **light(tiny))
+    succeed(*command, "4", cwd=tiny, by=here)
     assert [len(pd.read_parquet(path)) for path in sorted((tiny / "cut").iterdir())] == [2, 2, 4, 2]
     assert pd.read_parquet(tiny / "cut").equals(pd.read_parquet(tiny / "whole"))
     modified = {path: path.stat().st_mtime_ns for path in (tiny / "cut").iterdir()}
-    succeed(*command, "5", cwd=tiny, **light(tiny))  # the rows are there, however they are cut
+    succeed(*command, "5", cwd=tiny, by=here)  # the rows are there, however they are cut
     assert modified == {path: path.stat().st_mtime_ns for path in (tiny / "cut").iterdir()}
 
 
-def test_two_processes_at_once_make_what_one_makes(tiny):
-    succeed(*TINY, "--shard-size", "2", "--output", "alone", cwd=tiny, **light(tiny))
+def test_two_processes_at_once_make_what_one_makes(tiny, here):
+    succeed(*TINY, "--shard-size", "2", "--output", "alone", cwd=tiny, by=here)
     command = [sys.executable, "-m", *TINY, "--shard-size", "2", "--output", "both"]
     environment = {**os.environ, **light(tiny)}
     both = [
@@ -281,14 +296,14 @@ def test_no_wait_refuses_what_another_process_makes(tiny):
     assert "held is in use by process" in error
 
 
-def test_work_of_other_settings_is_not_replaced_without_force(tiny):
+def test_work_of_other_settings_is_not_replaced_without_force(tiny, here):
     """Finished data, as README's speed command did with --limit 700; and parts of an interrupted run."""
-    made = tiny / succeed(*TINY, cwd=tiny, **light(tiny)).strip()
+    made = tiny / succeed(*TINY, cwd=tiny, by=here).strip()
     before = contents(made)
-    error = refused(*TINY, "--limit", "4", "--seed", "7", cwd=tiny, **light(tiny))
+    error = refused(*TINY, "--limit", "4", "--seed", "7", cwd=tiny, by=here)
     assert "was made by repro.distill with other settings (limit, seed)" in error and "--force" in error
     assert contents(made) == before
-    succeed(*TINY, "--limit", "4", "--seed", "7", "--force", cwd=tiny, **light(tiny))
+    succeed(*TINY, "--limit", "4", "--seed", "7", "--force", cwd=tiny, by=here)
     assert len(pd.read_parquet(made)) == 4
     dying = "import repro.distillation.distilling as d, os\nscored = d._scored\nparts = []\n"
     dying += "d._scored = lambda *a: parts.append(1) or (os._exit(9) if len(parts) == 2 else scored(*a))\n"
@@ -296,32 +311,30 @@ def test_work_of_other_settings_is_not_replaced_without_force(tiny):
     (tiny / "dying/sitecustomize.py").write_text(LIGHT_TEACHER + dying)
     command = [*TINY, "--output", "half", "--shard-size", "2"]
     assert run(*command, cwd=tiny, PYTHONPATH=f"{tiny / 'dying'}:{REPOSITORY}").returncode == 9
-    error = refused(*command, "--depth", "9", cwd=tiny, **light(tiny))
+    error = refused(*command, "--depth", "9", cwd=tiny, by=here)
     assert "half was begun by repro.distill with other settings (depth)" in error
-    done = run(*command, cwd=tiny, **light(tiny))
+    done = here(*command, cwd=tiny)
     assert done.returncode == 0 and "going on after 2 of 10 rows" in done.stderr
 
 
-def test_runs_of_two_depths_do_not_replace_each_other(tmp_path):
+def test_runs_of_two_depths_do_not_replace_each_other(tmp_path, here):
     """While one distills for hours, another with more candidates must neither wait nor take its run away."""
     write_beir(tmp_path / "tiny", [(f"d{i}", "", f"sea and bread number {i}") for i in range(30)])
     (tmp_path / "tiny/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\n")
-    (tmp_path / "light").mkdir()
-    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
     command = ["repro.distill", "--collection", "tiny", "--teacher", "dense:all-minilm-l6-v2"]
     for depth in ("9", "20"):
         options = ["--depth", depth, "--output", f"to-{depth}", "--threads", "1"]
-        succeed(*command, *options, cwd=tmp_path, **light(tmp_path))
+        succeed(*command, *options, cwd=tmp_path, by=here)
     runs = sorted((tmp_path / "work/distilled/runs").glob("*/*.trec"))
     assert [len(path.read_text().splitlines()) for path in runs] == [20, 42]
     inputs = [json.loads((tmp_path / f"to-{d}.manifest.json").read_text())["inputs"] for d in (9, 20)]
     assert inputs[0]["runs"] == [hashlib.sha256(runs[0].read_bytes()).hexdigest()]
 
 
-def test_a_folder_that_was_not_made_here_is_not_replaced(tiny):
+def test_a_folder_that_was_not_made_here_is_not_replaced(tiny, here):
     (tiny / "mine").mkdir()
     (tiny / "mine/thesis.txt").write_text("irreplaceable")
-    assert "--output mine: it exists" in refused(*TINY, "--output", "mine", cwd=tiny, **light(tiny))
+    assert "--output mine: it exists" in refused(*TINY, "--output", "mine", cwd=tiny, by=here)
     assert (tiny / "mine/thesis.txt").read_text() == "irreplaceable"
 
 
@@ -332,27 +345,25 @@ def encoded(log: Path) -> int:
     return texts
 
 
-def test_each_text_is_encoded_once_whatever_the_depth_and_the_output(tiny):
+def test_each_text_is_encoded_once_whatever_the_depth_and_the_output(tiny, here):
     log = tiny.parent / "log"
-    environment = {"LOG_TO": str(log), **light(tiny)}
-    succeed(*TINY, "--depth", "9", "--shard-size", "2", "--output", "short", cwd=tiny, **environment)
+    here = partial(here, LOG_TO=str(log))
+    succeed(*TINY, "--depth", "9", "--shard-size", "2", "--output", "short", cwd=tiny, by=here)
     rows = pd.read_parquet(tiny / "short")
     asked = set(passages(rows).to_numpy().ravel())
     assert encoded(log) == len(asked) + 10  # passages of several rows, and queries
-    succeed(*TINY, "--depth", "20", "--negatives", "11", "--output", "deep", cwd=tiny, **environment)
+    succeed(*TINY, "--depth", "20", "--negatives", "11", "--output", "deep", cwd=tiny, by=here)
     deeper = pd.read_parquet(tiny / "deep")
     columns = ["positive", *(f"negative_{i}" for i in range(1, 12))]
     assert list(deeper.columns) == ["query_id", "query", *columns, "label"]
     assert all(len(label) == 11 for label in deeper.label)
     assert encoded(log) == len(set(deeper[columns].to_numpy().ravel()) - asked)
-    succeed(
-        *TINY, "--depth", "20", "--negatives", "11", "--output", "deep", "--force", cwd=tiny, **environment
-    )
+    succeed(*TINY, "--depth", "20", "--negatives", "11", "--output", "deep", "--force", cwd=tiny, by=here)
     assert encoded(log) == 0
     assert pd.read_parquet(tiny / "deep").equals(deeper)
 
 
-def test_a_killed_teacher_goes_on_after_the_piece_that_it_wrote_last(tiny):
+def test_a_killed_teacher_goes_on_after_the_piece_that_it_wrote_last(tiny, here):
     log = tiny.parent / "log"
     dying = LIGHT_TEACHER + SMALL_PIECES
     dying += "append, pieces = store.TeacherStore._append, []\n"
@@ -363,7 +374,7 @@ def test_a_killed_teacher_goes_on_after_the_piece_that_it_wrote_last(tiny):
     environment = {"LOG_TO": str(log), "PYTHONPATH": f"{tiny / 'dying'}:{REPOSITORY}"}
     assert run(*TINY, "--output", "data", cwd=tiny, **environment).returncode == 9
     assert encoded(log) == 8 + 2 + 8 + 8  # two pieces of queries, two of passages, of which one is lost
-    done = run(*TINY, "--output", "data", cwd=tiny, LOG_TO=str(log), **light(tiny))
+    done = here(*TINY, "--output", "data", cwd=tiny, LOG_TO=str(log))
     assert done.returncode == 0, done.stderr
     total = len(set(passages(pd.read_parquet(tiny / "data")).to_numpy().ravel()))
     assert f"8 of {total} passages are known" in done.stderr and encoded(log) == total - 8
@@ -386,20 +397,18 @@ def test_a_teacher_that_encoded_the_corpus_encodes_it_once(tmp_path):
     assert np.allclose(np.stack(shared.label), np.stack(apart.label), atol=1e-5)
 
 
-def test_drawn_queries_are_distilled_without_judgments_or_queries(tmp_path):
+def test_drawn_queries_are_distilled_without_judgments_or_queries(tmp_path, here):
     """A folder with a corpus alone; BM25's index of it serves the folder of the drawn queries."""
     documents = [(f"d{i}", f"Title {i}", f"subject {i} has a passage of words {i * i}") for i in range(30)]
     write_beir(tmp_path / "bare", documents)
     shutil.rmtree(tmp_path / "bare/qrels")
     (tmp_path / "bare/queries.jsonl").unlink()
-    (tmp_path / "light").mkdir()
-    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
     command = ["repro.distill", "--collection", "bare", "--teacher", "dense:all-minilm-l6-v2"]
     error = refused(*command, cwd=tmp_path, by=run_here)
     assert "qrels/test.tsv (or" in error and "is missing" in error and "--queries-from passages" in error
     drawing = [*command, "--queries-from", "passages,titles", "--rows", "40"]
-    made = tmp_path / succeed(*drawing, cwd=tmp_path, **light(tmp_path)).strip()
-    assert made.name == "bare.all-minilm-l6-v2.titles-passages"
+    made = tmp_path / succeed(*drawing, cwd=tmp_path, by=here).strip()
+    assert made.name == "bare.all-minilm-l6-v2.titles-passages.rows-40"
     rows = pd.read_parquet(made)
     assert len(rows) == 40 and rows["query"].nunique() == 40
     texts = {f"d{i}": f"{title} {text}" for i, (_, title, text) in enumerate(documents)}
@@ -420,12 +429,13 @@ def test_drawn_queries_are_distilled_without_judgments_or_queries(tmp_path):
     assert manifest["inputs"]["queries_from"] == ["titles", "passages"]
 
 
-def test_held_out_queries_are_a_collection_that_the_table_measures(tmp_path):
+def test_held_out_queries_are_a_collection_that_the_table_measures(folder, tmp_path, here):
     """The sample's training queries with drawn ones; the held-out folder goes through BM25 like any other."""
-    (tmp_path / "light").mkdir()
-    (tmp_path / "light/sitecustomize.py").write_text(LIGHT_TEACHER)
+    shutil.copytree(
+        folder / "work", tmp_path / "work", ignore=shutil.ignore_patterns("teachers", "distilled")
+    )
     command = [*SAMPLE, "--queries-from", "judgments,passages", "--rows", "500", "--held-out", "40"]
-    made = tmp_path / succeed(*command, "--depth", "20", cwd=tmp_path, **light(tmp_path)).strip()
+    made = tmp_path / succeed(*command, "--depth", "20", cwd=tmp_path, by=here).strip()
     aside, whole = open_collection(str(made / "held-out")), open_collection("sample", "train")
     held_out = aside.qrels()
     assert len(held_out) == 40 and held_out == {query: whole.qrels()[query] for query in held_out}
@@ -444,5 +454,7 @@ def test_held_out_queries_are_a_collection_that_the_table_measures(tmp_path):
         "--measures",
         "nDCG@10",
     ]
-    row = next(line for line in succeed(*table, cwd=tmp_path).splitlines() if line.startswith("| bm25 "))
+    row = next(
+        line for line in succeed(*table, cwd=tmp_path, by=run_here).splitlines() if line.startswith("| bm25 ")
+    )
     assert 0.3 < float(row.split("|")[4]) < 1

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
-from stages import STAGES, differences, make_all
+from stages import STAGES, all_made, differences
 
 KILLS = int(os.environ.get("REPRO_KILLS", "1"))
 LEFT = (".partial", ".replaced", ".commit", ".new", ".texts")
@@ -38,7 +38,7 @@ def tell():
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A folder in which nothing was disturbed."""
-    return make_all(tmp_path_factory.mktemp("whole"))
+    return all_made(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

