@@ -1,16 +1,20 @@
 """The Common Index File Format, written by NumPy, read by the protobuf package with the format's schema."""
 
 import io
+import re
 
 import numpy as np
 import pytest
-from ciff_reading import read_ciff, schema
+from ciff_reading import read_ciff
 from google.protobuf.internal.decoder import _DecodeVarint32
 from hypothesis import given
 from hypothesis import strategies as st
 
+from repro.base.errors import InputError
+from repro.exporting.ciff_check import check_header
 from repro.formats import ciff
 from repro.formats.ciff import Header, PostingsList, write_ciff
+from repro.formats.ciff_reading import schema
 
 LARGEST = 2**31 - 1
 
@@ -86,3 +90,70 @@ def test_an_index_without_documents_is_a_header_alone():
 def test_a_varint_is_protobufs(value):
     message = schema().PostingsList(df=value)
     assert ciff._integer(2, value) == message.SerializeToString()
+
+
+LISTS = {"sea": {0: 3, 2: 70_000}, "tide": {1: 1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda data: data[:-1], "it ends within the message at byte "),
+        (lambda data: b"", "it ends at byte 0, where a message is expected"),
+        (lambda data: data + b"\x00", "more stands after its 3 documents"),
+        (lambda data: data.replace(b"sea", b"s\xffa"), "is no PostingsList"),
+        (
+            lambda data: data.replace(b"\x10\xf0\xa2\x04", b"\x10\xf0\xa2\x05"),
+            "the list of 'sea' has 2 postings",
+        ),
+        (
+            lambda data: data.replace(b"\x08\x02\x12\x01z", b"\x08\x03\x12\x01z"),
+            "document 2 has the number 3",
+        ),
+        (lambda data: b"\xff" * 20 + data, "no length of a message stands before byte 10"),
+    ],
+)
+def test_a_damaged_file_is_refused(change, told):
+    data = written(LISTS, ["x", "y", "z"])
+    assert read_ciff(io.BytesIO(data)).postings["sea"] == {"x": 3, "z": 70_000}
+    damaged = change(data)
+    assert damaged != data
+    with pytest.raises(InputError, match=re.escape(told)):
+        read_ciff(io.BytesIO(damaged))
+
+
+@pytest.mark.parametrize("size", [10**4, 2**31, 2**62, 2**64])
+def test_a_message_longer_than_the_file_is_refused_before_it_is_read(tmp_path, size):
+    data = written(LISTS, ["x", "y", "z"])
+    (tmp_path / "index.ciff").write_bytes(ciff._varint(size) + data)
+    told = f"it ends within the message at byte 0, of {size:,} bytes"
+    with open(tmp_path / "index.ciff", "rb") as file, pytest.raises(InputError, match=told):
+        read_ciff(file)
+
+
+def test_a_message_longer_than_protobufs_may_be_is_refused(tmp_path):
+    with open(tmp_path / "index.ciff", "w+b") as file:
+        file.write(ciff._varint(2**31))
+        file.truncate(2**32)  # a hole on the disk
+        file.seek(0)
+        with pytest.raises(InputError, match=f"has {2**31:,} bytes, more than one can have"):
+            read_ciff(file)
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("version", "1,000,001, and in the index 1;"),
+        ("total_postings_lists", "1,000,002, and in the index 2;"),
+        ("total_docs", "1,000,003, and in the index 3;"),
+        ("total_terms_in_collection", "1,070,004, and in the index 70,004;"),
+        ("average_doclength", r"1,023,334\.666\d*, and in the index 23,334\.666\d*;"),
+    ],
+)
+def test_each_field_of_the_header_is_compared_with_the_index(tmp_path, field, told):
+    header = read_ciff(io.BytesIO(written(LISTS, ["x", "y", "z"]))).header
+    lengths = np.array([3, 1, 70_000])
+    check_header(tmp_path, header, 2, lengths)
+    setattr(header, field, getattr(header, field) + 1_000_000)
+    with pytest.raises(InputError, match=f"{field} of the header is {told}"):
+        check_header(tmp_path, header, 2, lengths)
