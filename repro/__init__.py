@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from repro.library.searcher import Searcher
     from repro.splade.acceleration import accelerate, restore
     from repro.splade.encoder import SpladeEncoder
+    from repro.splade.static_queries import StaticQueryEncoder
 
 __version__ = "0.2.0"
 
@@ -22,6 +23,7 @@ __all__ = [
     "InputError",
     "Searcher",
     "SpladeEncoder",
+    "StaticQueryEncoder",
     "accelerate",
     "evaluate_run",
     "matching_terms",
@@ -33,6 +35,7 @@ _PLACES = {
     "InputError": "repro.base.errors",
     "Searcher": "repro.library.searcher",
     "SpladeEncoder": "repro.splade.encoder",
+    "StaticQueryEncoder": "repro.splade.static_queries",
     "accelerate": "repro.splade.acceleration",
     "evaluate_run": "repro.library.evaluation",
     "matching_terms": "repro.library.matching",

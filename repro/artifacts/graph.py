@@ -6,7 +6,9 @@
     <work>/models/<system>/                                 links to the model's files
     <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
-A system that combines others (``bm25+splade-tiny``) has a run, made of theirs, and nothing else.
+A system that combines others (``bm25+splade-tiny``) has a run, made of theirs, and nothing else. One that
+searches another's index (``splade-doc:splade-tiny``) has queries and a run; documents, index and model are
+that system's.
 
 A stage's number in FORMATS goes up when its output changes for the same inputs; then older artifacts are made
 anew. ``tests/unit/test_formats.py`` holds outputs to their numbers, so that none is forgotten.
@@ -23,8 +25,9 @@ from repro.cli.options import SystemOptions
 from repro.collections.model import Collection, Query, queries_checksum
 from repro.collections.scan import CorpusSummary
 from repro.engines import ENGINES
-from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine
+from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine, WeighingEngine
 from repro.formats.runs import trec_tag
+from repro.models.router import read_router
 from repro.models.systems import System
 from repro.models.weights import Weights
 
@@ -51,12 +54,12 @@ class SystemArtifacts:
     parts: tuple["SystemArtifacts", ...] = ()
 
     @property
-    def engine(self) -> TextEngine | EncodingEngine | CombiningEngine:
+    def engine(self) -> TextEngine | EncodingEngine | WeighingEngine | CombiningEngine:
         """What makes and uses them."""
         return ENGINES[self.system.kind]
 
     @property
-    def index_engine(self) -> TextEngine | EncodingEngine:
+    def index_engine(self) -> TextEngine | EncodingEngine | WeighingEngine:
         """The engine of a system that searches an index of its own; ValueError of one that combines runs."""
         engine = self.engine
         if engine.combines:
@@ -77,7 +80,7 @@ class SystemArtifacts:
             "max_length": system.max_length,
             "prefix": system.passage_prefix,
         }
-        return self._encoded("documents", system.name, texts)
+        return self._encoded("documents", system.indexed.name, texts)
 
     @cached_property
     def queries(self) -> Artifact:
@@ -88,15 +91,24 @@ class SystemArtifacts:
             "max_length": self.system.query_max_length,
             "prefix": self.system.query_prefix,
         }
+        if self.weighed_by_index:
+            texts["index"] = self.index.fingerprint
         return self._encoded("queries", f"{self.system.name}.{self.collection.name}.{part}", texts)
+
+    @property
+    def weighed_by_index(self) -> bool:
+        """Whether queries depend on the index: not those of a model that has weights of its own for them."""
+        weighs = self.engine.encodes and self.engine.weighs_by_index
+        return weighs and self.weights is not None and read_router(self.weights.path) is None
 
     @cached_property
     def index(self) -> Artifact:
         """The index that the system searches."""
         engine = self.index_engine
-        name = engine.index_name(self.collection.corpus, self.system.name, self.options)
+        of = self.system.indexed
+        name = engine.index_name(self.collection.corpus, of.name, self.options)
         source = {"encoded": self.documents.fingerprint} if engine.encodes else {"corpus": self.corpus.sha256}
-        inputs = {"stage": "index", "format": FORMATS["index"], "kind": self.system.kind, **source}
+        inputs = {"stage": "index", "format": FORMATS["index"], "kind": of.kind, **source}
         inputs |= engine.index_inputs(self.options)
         return Artifact(
             self.work / "indexes" / name,
@@ -145,15 +157,17 @@ class SystemArtifacts:
             "weights": self.weights.sha256,
             "folder": str(self.weights.path.resolve()),
         }
-        return Artifact(self.work / "models" / self.system.name, inputs)
+        return Artifact(self.work / "models" / self.system.indexed.name, inputs)
 
     def chain(self) -> list[Artifact]:
         """Return all that the run is made from, and the run, in the order of their making."""
         if self.engine.combines:
             parts = itertools.chain.from_iterable(part.chain() for part in self.parts)
             return [*parts, self.run]
-        encoded = [self.documents, self.queries] if self.engine.encodes else []
-        return [*encoded, self.index, self.run]
+        if not self.engine.encodes:
+            return [self.index, self.run]
+        encoded = [self.index, self.queries] if self.engine.weighs_by_index else [self.queries, self.index]
+        return [self.documents, *encoded, self.run]
 
     def _encoded(self, part: str, name: str, texts: dict[str, Any]) -> Artifact:
         if not self.engine.encodes or self.weights is None:

@@ -1,6 +1,7 @@
 """The options of ``repro.explain``: whose terms are shown, and how many."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from repro.cli.parsing import option, positive
 
@@ -19,6 +20,13 @@ class ExplainOptions:
         None, "take the passage from --collection, in the place of --against", metavar="ID"
     )
     system: str = option(
-        "splade-tiny", "a SPLADE system of the table, or splade:<model> (default: splade-tiny)"
+        "splade-tiny",
+        "a SPLADE system of the table, splade:<model> or splade-doc:<model> (default: splade-tiny)",
+    )
+    work: Path = option(
+        Path("work"),
+        "where the index of --collection lies, whose idf weighs queries of splade-doc:<model> (default: "
+        "./work)",
+        type=Path,
     )
     top: int = option(20, "terms shown, the strongest (default: 20)", type=positive("top"), metavar="N")

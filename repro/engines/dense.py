@@ -16,6 +16,7 @@ class DenseEngine:
 
     kind = "dense"
     encodes: Literal[True] = True
+    weighs_by_index: Literal[False] = False
     combines: Literal[False] = False
     options: tuple[type, ...] = (DenseOptions, SearchOptions)
 

@@ -1,7 +1,7 @@
 """What an engine is: all that differs between kinds of systems, from their artifacts' inputs to their search.
 
-An engine works on texts as they are, on what a model encoded them to, or on the runs of other systems; only
-there the three protocols differ.
+An engine works on texts as they are, on what a model encoded them to (queries perhaps otherwise), or on the
+runs of other systems; only there the protocols differ.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -130,8 +130,8 @@ class TextEngine(IndexEngine, Protocol):
         """Open the index (``stack`` closes it); return an iterator over the results, which searches."""
 
 
-class EncodingEngine(IndexEngine, Protocol):
-    """An engine that works on what a model encoded documents and queries to."""
+class VectorEngine(IndexEngine, Protocol):
+    """An engine that works on what documents and queries are encoded to."""
 
     encodes: Literal[True]
 
@@ -148,6 +148,26 @@ class EncodingEngine(IndexEngine, Protocol):
 
     def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
         """Do the same as a text engine, with a folder of encoded queries."""
+
+
+class EncodingEngine(VectorEngine, Protocol):
+    """One model encodes documents and queries alike."""
+
+    weighs_by_index: Literal[False]
+
+
+class WeighingEngine(VectorEngine, Protocol):
+    """A model encodes documents alone; queries are weighed by what the index counts, once it is built.
+
+    Documents and index are those of the system that ``System.documents_of`` names.
+    """
+
+    weighs_by_index: Literal[True]
+
+    def open_query_encoder(
+        self, system: System, weights: Weights, options: SystemOptions, index: Path
+    ) -> ShardWriter:
+        """Load what encodes queries; InputError if the model's folder is none."""
 
 
 class CombiningEngine(Engine, Protocol):

@@ -1,4 +1,8 @@
-"""SPLADE: texts encoded to impact vectors, a Lucene index of impacts, exact dot products."""
+"""SPLADE: texts encoded to impact vectors, a Lucene index of impacts, exact dot products.
+
+``splade-doc`` searches the same index of the same vectors with queries that are no more than their own
+tokens.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +20,13 @@ from repro.models.weights import Weights
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+    from repro.splade.encoder import SpladeEncoder
+    from repro.splade.static_queries import StaticQueryEncoder
 
-class SpladeEngine(LuceneIndexes):
+
+class ImpactEngine(LuceneIndexes):
     """A masked language model whose impacts Lucene indexes."""
 
-    kind = "splade"
     encodes: Literal[True] = True
     combines: Literal[False] = False
     options: tuple[type, ...] = (EncodingOptions, SearchOptions)
@@ -72,24 +78,43 @@ class SpladeEngine(LuceneIndexes):
         return searcher.search_all(queries, search.hits)
 
 
-class SpladeWriter:
-    """A loaded SPLADE model that writes impact vectors."""
+class SpladeEngine(ImpactEngine):
+    """The model encodes queries, too."""
 
-    def __init__(self, system: System, weights: Weights, encoding: EncodingOptions, threads: int) -> None:
-        from repro.splade import native
-        from repro.splade.encoder import SpladeEncoder
+    kind = "splade"
+    weighs_by_index: Literal[False] = False
 
-        self.scale = encoding.scale
+
+class SpladeDocEngine(ImpactEngine):
+    """Queries are their own tokens with static weights: the index's idf, or what the model's folder has."""
+
+    kind = "splade-doc"
+    weighs_by_index: Literal[True] = True
+
+    def open_query_encoder(
+        self, system: System, weights: Weights, options: SystemOptions, index: Path
+    ) -> ShardWriter:
+        """Load the tokenizer and the weights of its tokens."""
+        from repro.splade.static_queries import StaticQueryEncoder
+
+        encoder = StaticQueryEncoder(weights.path, index)
+        return ImpactWriter(encoder, system, options.encoding.scale, {"query weights": encoder.source})
+
+
+class ImpactWriter:
+    """Something that encodes texts, and writes them as impact vectors."""
+
+    def __init__(
+        self,
+        encoder: "SpladeEncoder | StaticQueryEncoder",
+        system: System,
+        scale: float,
+        settings: dict[str, str],
+    ) -> None:
+        self.encoder, self.scale, self.settings = encoder, scale, settings
         self.lengths = {"documents": system.max_length, "queries": system.query_max_length}
         self.prefixes = {"documents": system.passage_prefix, "queries": system.query_prefix}
-        self.encoder = SpladeEncoder(weights.path, threads, encoding.precision)
-        self.parameters = self.encoder.parameters
-        kernels = native.kernels()
-        self.settings = {
-            "precision": encoding.precision,
-            "method": self.encoder.method,
-            "kernels": kernels.level if kernels else "none",
-        }
+        self.parameters = encoder.parameters
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's file."""
@@ -114,6 +139,22 @@ class SpladeWriter:
                 counts["postings"] += len(vector)
                 counts["without_terms"] += not vector
                 yield ImpactVector(identifier, text, vector)
+
+
+class SpladeWriter(ImpactWriter):
+    """A loaded SPLADE model that writes impact vectors."""
+
+    def __init__(self, system: System, weights: Weights, encoding: EncodingOptions, threads: int) -> None:
+        from repro.splade import native
+        from repro.splade.encoder import SpladeEncoder
+
+        encoder, kernels = SpladeEncoder(weights.path, threads, encoding.precision), native.kernels()
+        settings = {
+            "precision": encoding.precision,
+            "method": encoder.method,
+            "kernels": kernels.level if kernels else "none",
+        }
+        super().__init__(encoder, system, encoding.scale, settings)
 
 
 def _ahead(

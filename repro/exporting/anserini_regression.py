@@ -81,12 +81,12 @@ def regression(
 
     Then results are empty, and so are the measures, which the runner would look for among them.
     """
-    kind, hits, flat = KINDS[system.kind], options.search.hits, system.kind == "dense"
+    kind, hits, flat = KINDS[system.indexed.kind], options.search.hits, system.kind == "dense"
     parameters = {
         "bm25": f"-bm25 -bm25.k1 {options.bm25.k1:g} -bm25.b {options.bm25.b:g} -hits {hits}",
         "splade": f"-impact -pretokenized -hits {hits}",
         "dense": f"-hits {hits} -threads 4",
-    }[system.kind]
+    }[system.indexed.kind]
     results = {
         anserini_name(measure, hits): [round(measured.figures[str(measure)], DECIMALS)]
         for measure in of_set.measures
@@ -97,7 +97,7 @@ def regression(
         for measure in of_set.measures
         if measured is not None and arguments(measure)
     }
-    corpus = f"{of_set.corpus.collection.corpus}.{system.name}"
+    corpus = f"{of_set.corpus.collection.corpus}.{system.indexed.name}"
     return {
         "corpus": corpus,
         "corpus_path": str(corpus_path.resolve()),

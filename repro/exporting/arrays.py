@@ -18,6 +18,7 @@ from repro.base.errors import InputError
 from repro.base.files import write_array
 from repro.formats.embeddings import read_embeddings
 from repro.formats.impact_vectors import ImpactVector
+from repro.models.router import documents_folder
 
 
 def vocabulary(of: SystemArtifacts) -> dict[str, int]:
@@ -26,7 +27,8 @@ def vocabulary(of: SystemArtifacts) -> dict[str, int]:
 
     if of.weights is None:
         raise ValueError(f"{of.system.name} has no vocabulary")
-    return AutoTokenizer.from_pretrained(of.weights.path, trust_remote_code=False).get_vocab()
+    folder = documents_folder(of.weights.path)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False).get_vocab()
 
 
 def write_impact_arrays(

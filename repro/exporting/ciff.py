@@ -13,6 +13,7 @@ from repro.base.errors import InputError
 from repro.base.progress import note, track
 from repro.cli.export_options import LARGEST_BITS, CiffOptions
 from repro.cli.options import WorkOptions
+from repro.exporting.ciff_check import verify
 from repro.exporting.narrowing import Impacts, Narrowing
 from repro.formats.ciff import Header, PostingsList, write_ciff
 from repro.pipeline.sources import held
@@ -35,29 +36,37 @@ class Written:
 def export_ciff(of: SystemArtifacts, options: CiffOptions, work: WorkOptions) -> Artifact:
     """Write the system's index, which must be current, unless that was done; return the file.
 
-    InputError for a system without an index of impacts, or if that is missing or outdated.
+    InputError for a system without an index of impacts, or if that is missing, outdated, or, where this is to
+    be verified, not what stands in the file.
     """
-    if of.system.kind != "splade":
+    if of.system.indexed.kind != "splade":
         raise InputError(f"--system {of.system.name}: only SPLADE systems have an index of impacts")
     narrow = {"bits": options.bits, "fit": options.fit} if options.bits else {}
     suffix = f".{options.bits}-bit-{options.fit}" if options.bits else ""
-    path = work.work / "exports" / f"{of.collection.corpus}.{of.system.name}{suffix}.ciff"
+    path = work.work / "exports" / f"{of.collection.corpus}.{of.system.indexed.name}{suffix}.ciff"
     with contextlib.ExitStack() as locks:
-        index = locks.enter_context(held(of.index, "repro.index", of.system.name, work.wait))
+        index = locks.enter_context(held(of.index, "repro.index", of.system, work.wait))
         inputs = {"stage": "export ciff", "format": FORMAT, "index": index.fingerprint, **narrow}
         file = Artifact(path, inputs, single_file=True, facts=("counts",))
-        if not work.force and file.is_current():
-            return file
-        locks.enter_context(file.making(work.wait))
         if work.force or not file.is_current():
-            partial = file.begin()
-            written = write_index(index.path, partial, options)
-            file.finish(partial, counts=written.counts, bytes=written.bytes, cost=written.cost)
-            counts = ", ".join(f"{count:,} {name}" for name, count in written.counts.items())
-            note(f"{path.name}: {counts}, {written.bytes / 1e6:,.1f} MB")
-            if options.bits:
-                note(f"{options.bits} bits: {written.narrowing.sentence(written.cost)}")
+            locks.enter_context(file.making(work.wait))
+            if work.force or not file.is_current():
+                _export(file, index.path, options)
+        if options.verify:
+            equal = verify(path, index.path, _narrowing(_impacts(index.path), options))
+            counts = ", ".join(f"{count:,} {name}" for name, count in equal.items())
+            note(f"{path.name}: read back: {counts}, equal to those of {index.path.name}")
     return file
+
+
+def _export(file: Artifact, index: Path, options: CiffOptions) -> None:
+    partial = file.begin()
+    written = write_index(index, partial, options)
+    file.finish(partial, counts=written.counts, bytes=written.bytes, cost=written.cost)
+    counts = ", ".join(f"{count:,} {name}" for name, count in written.counts.items())
+    note(f"{file.path.name}: {counts}, {written.bytes / 1e6:,.1f} MB")
+    if options.bits:
+        note(f"{options.bits} bits: {written.narrowing.sentence(written.cost)}")
 
 
 def write_index(index: Path, path: Path, options: CiffOptions = CiffOptions()) -> Written:
@@ -68,10 +77,8 @@ def write_index(index: Path, path: Path, options: CiffOptions = CiffOptions()) -
     """
     from repro.lucene.posting_lists import PostingsReader
 
-    with PostingsReader(index) as reader:
-        impacts = _count(reader.lists())
-    limit = (1 << (options.bits or LARGEST_BITS)) - 1
-    narrowing = Narrowing(impacts.greatest, limit, options.fit == "clamp")
+    impacts = _impacts(index)
+    narrowing = _narrowing(impacts, options)
     with PostingsReader(index) as reader, open(path, "wb") as stream:
         total = impacts.total(narrowing(impacts.values))
         header = Header(impacts.lists, reader.documents, total, f"impacts of {index.name}")
@@ -85,6 +92,19 @@ def write_index(index: Path, path: Path, options: CiffOptions = CiffOptions()) -
         "postings": int(impacts.times.sum()),
     }
     return Written(counts, size, narrowing, narrowing.cost(impacts))
+
+
+def _narrowing(impacts: Impacts, options: CiffOptions) -> Narrowing:
+    limit = (1 << (options.bits or LARGEST_BITS)) - 1
+    return Narrowing(impacts.greatest, limit, options.fit == "clamp")
+
+
+def _impacts(index: Path) -> Impacts:
+    """Return the impacts of all postings of an index."""
+    from repro.lucene.posting_lists import PostingsReader
+
+    with PostingsReader(index) as reader:
+        return _count(reader.lists())
 
 
 def _count(lists: Iterator[PostingsList]) -> Impacts:

@@ -14,7 +14,7 @@ from repro.engines.splade import SpladeEngine
 from repro.exporting.rows import Row
 from repro.exporting.topic_sets import Measured, TopicSet
 from repro.exporting.trec_eval import arguments, pyserini_name
-from repro.models.systems import System
+from repro.models.systems import DOCUMENT_ONLY, System
 
 DECIMALS = 4
 """Of an expected score, as trec_eval prints it."""
@@ -30,10 +30,23 @@ def condition(row: Row, command: str, sets: Sequence[TopicSet]) -> dict[str, Any
         "display-row": "",
         "command": command,
         "topics": [
-            {"topic_key": of_set.keys[0], "eval_key": of_set.keys[1], "scores": _scores(of_set, found)}
+            {
+                "topic_key": _topic_key(row.system, of_set),
+                "eval_key": of_set.keys[1],
+                "scores": _scores(of_set, found),
+            }
             for of_set, found in zip(sets, row.measured)
         ],
     }
+
+
+def _topic_key(system: System, of_set: TopicSet) -> str:
+    """Return what stands for $topics: the queries, or with static weights, which no encoder of Pyserini has,
+    what they are encoded to.
+    """
+    if system.kind == DOCUMENT_ONLY:
+        return str(of_set.folder / of_set.encoded_topics(system.name, "json"))
+    return of_set.keys[0]
 
 
 def definitions(sets: Sequence[TopicSet]) -> dict[str, dict[str, str]]:
@@ -72,6 +85,9 @@ def search_command(row: Row) -> str | None:
     sparse = "python -m pyserini.search.lucene --threads ${sparse_threads} --batch-size ${sparse_batch_size}"
     if system.kind == "bm25":
         return f"{sparse} {common} --bm25 --k1 {options.bm25.k1:g} --b {options.bm25.b:g}"
+    if system.kind == DOCUMENT_ONLY:  # $topics are encoded queries, which must be there
+        encoded = all(of is not None and of.queries.is_current() for of in row.artifacts)
+        return f"{sparse} {common} --impact" if encoded else None
     model = shlex.quote(str(row.model))
     if system.kind == "splade" and _encodes_as_pyserini(system, options):
         return f"{sparse} {common} --encoder {model} --impact"

@@ -34,16 +34,16 @@ class Row:
         engine = ENGINES[self.system.kind]
         if engine.combines:
             raise ValueError(f"{self.system.name} has no index")
-        return self.work / "indexes" / engine.index_name(self.corpus, self.system.name, self.options)
+        return self.work / "indexes" / engine.index_name(self.corpus, self.system.indexed.name, self.options)
 
     @property
     def model(self) -> Path:
         """The links to the model's files."""
         of = self.artifacts[0]
-        return of.model.path if of else self.work / "models" / self.system.name
+        return of.model.path if of else self.work / "models" / self.system.indexed.name
 
     @property
     def documents(self) -> Path:
         """The encoded documents."""
         of = self.artifacts[0]
-        return of.documents.path if of else self.work / "encoded" / self.corpus / self.system.name
+        return of.documents.path if of else self.work / "encoded" / self.corpus / self.system.indexed.name

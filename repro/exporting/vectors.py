@@ -55,7 +55,7 @@ def export_vectors(of: SystemArtifacts, options: VectorsOptions, work: WorkOptio
     with contextlib.ExitStack() as locks:
         encoded = of.documents if documents else of.queries
         command = "repro.encode" if documents else "repro.encode --only queries"
-        locks.enter_context(held(encoded, command, of.system.name, work.wait))
+        locks.enter_context(held(encoded, command, of.system, work.wait))
         exported = Artifact(
             vectors_path(work.work, of.collection.corpus, encoded.path.name, options.format),
             {"stage": f"export {options.format}", "format": FORMAT, "encoded": encoded.fingerprint},
@@ -78,7 +78,7 @@ def vectors_path(work: Path, corpus: str, encoded: str, form: str) -> Path:
 def _check(of: SystemArtifacts, options: VectorsOptions) -> None:
     if of.engine.combines or not of.engine.encodes:
         raise InputError(f"--system {of.system.name}: it encodes nothing, so there are no vectors")
-    if of.system.kind not in TAKES[options.format]:
+    if of.system.indexed.kind not in TAKES[options.format]:
         raise InputError(
             f"--format {options.format} is for {' and '.join(TAKES[options.format])} systems, and "
             f"{of.system.name} is {of.system.kind}"

@@ -9,6 +9,7 @@ from repro.models.systems import QUERY_MAX_LENGTH
 
 if TYPE_CHECKING:
     from repro.splade.encoder import SpladeEncoder
+    from repro.splade.static_queries import StaticQueryEncoder
 
 
 class TermMatch(NamedTuple):
@@ -26,10 +27,11 @@ class TermMatch(NamedTuple):
 
 
 def matching_terms(
-    encoder: "SpladeEncoder",
+    encoder: "SpladeEncoder | StaticQueryEncoder",
     query: str,
     passage: str,
     *,
+    queries: "SpladeEncoder | StaticQueryEncoder | None" = None,
     query_length: int = QUERY_MAX_LENGTH["splade"],
     passage_length: int | None = None,
     scale: float = EncodingOptions.scale,
@@ -38,11 +40,13 @@ def matching_terms(
 
     The sum of the products is the dot product of the two vectors; that of the impacts' products is the score
     of the passage in an index. ``query_length`` and ``passage_length`` tokens are kept (default: 256, as
-    ``python -m repro.search`` keeps, and the encoder's own); impacts are round(weight x ``scale``).
+    ``python -m repro.search`` keeps, and the encoder's own); impacts are round(weight x ``scale``). The
+    query is encoded by ``queries``, if that is another encoder, of the same vocabulary.
     """
     from repro.splade.encoder import impacts
 
-    one, other = encoder.encode([query], query_length), encoder.encode([passage], passage_length)
+    one = (queries or encoder).encode([query], query_length)
+    other = encoder.encode([passage], passage_length)
     shared, *places = np.intersect1d(one.indices, other.indices, assume_unique=True, return_indices=True)
     weights = [row.data[place] for row, place in zip((one, other), places)]
     columns = [column.tolist() for column in (*weights, *(impacts(of, scale) for of in weights))]

@@ -15,6 +15,7 @@ from repro.lucene.searching import BatchSearcher, Results, impact_query
 
 if TYPE_CHECKING:
     from repro.splade.encoder import SpladeEncoder
+    from repro.splade.static_queries import StaticQueryEncoder
 
 QUERY_LENGTH = 256
 """Tokens kept of a query, as ``python -m repro.search`` keeps them."""
@@ -55,7 +56,7 @@ class Searcher:
     def __init__(
         self,
         index: Index | str | Path,
-        encoder: "SpladeEncoder | None" = None,
+        encoder: "SpladeEncoder | StaticQueryEncoder | None" = None,
         *,
         prefix: str = "",
         max_length: int = QUERY_LENGTH,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from repro.base.files import read_json
 from repro.models.folder import list_files
+from repro.models.router import documents_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,9 +24,9 @@ def link(source: Path, folder: Path, binary: bool) -> None:
     """Fill the empty ``folder`` with links to what the model in ``source`` reads.
 
     With ``binary``, its weights are there as PyTorch's file, too: a link, if ``source`` has one of the same
-    tensors, or written here.
+    tensors, or written here. Of an inference-free model that is its masked language model, for documents.
     """
-    source = source.resolve()
+    source = (documents_folder(source) if binary else source).resolve()
     for name in list_files(source):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(source / name)

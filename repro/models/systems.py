@@ -1,5 +1,6 @@
-"""The systems of the table: the entries of ``systems.yaml``, a user's models, given as ``kind:model``, and
-what combines systems: ``A+B`` fuses their runs, ``A>>cross-encoder:model`` re-ranks a run's first documents.
+"""The systems of the table: the entries of ``systems.yaml``, a user's models, given as ``kind:model``, what
+searches another system's index (``splade-doc:model``), and what combines systems: ``A+B`` fuses their runs,
+``A>>cross-encoder:model`` re-ranks a run's first documents.
 """
 
 import os
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 SYSTEMS_FILE = Path(__file__).parent / "systems.yaml"
 MAX_LENGTH = 512
-QUERY_MAX_LENGTH = {"splade": 256}
+QUERY_MAX_LENGTH = {"splade": 256, "splade-doc": 256}
 """Tokens kept of a query, where a user's model keeps fewer than of a document."""
-OWN_KINDS = ("splade", "dense")
+DOCUMENT_ONLY = "splade-doc"
+"""The kind of a SPLADE model that encodes documents only."""
+OWN_KINDS = ("splade", "dense", DOCUMENT_ONLY)
 """Kinds of users' models, as they stand before the colon."""
 RERANKER = "cross-encoder"
 THEN = ">>"
@@ -44,7 +47,8 @@ class System:
     """A retriever; ``systems.yaml`` says what the fields mean. ``name`` is fit for file names.
 
     ``pooling`` is None for a user's model: then the folder's own Sentence Transformers modules decide.
-    ``parts`` are the systems whose runs are fused, or the one whose run ``reranker`` re-ranks.
+    ``documents_of`` is the system whose encoded documents and index this one searches with queries of its
+    own. ``parts`` are the systems whose runs are fused, or the one whose run ``reranker`` re-ranks.
     """
 
     name: str
@@ -61,8 +65,29 @@ class System:
     query_prefix: str = ""
     passage_prefix: str = ""
     published: dict[str, dict[str, float]] = field(default_factory=dict)
+    documents_of: "System | None" = None
     parts: tuple["System", ...] = ()
     reranker: "System | None" = None
+
+    @property
+    def indexed(self) -> "System":
+        """The system under whose name documents are encoded and indexed, and whose model that takes."""
+        return self.documents_of or self
+
+    @property
+    def spec(self) -> str:
+        """What ``--system`` takes for it, the same however a folder was written."""
+        if self.parts:
+            fused = "+".join(part.spec for part in self.parts)
+            return f"{fused}{THEN}{self.reranker.spec}" if self.reranker else fused
+        if self.documents_of:
+            model = self.documents_of.spec
+            return f"{DOCUMENT_ONLY}:{model.removeprefix('splade:')}"
+        if self.local is not None:
+            return f"{self.kind}:{min(os.path.relpath(self.local), os.path.abspath(self.local), key=len)}"
+        if self.name in table_systems():
+            return self.name
+        return f"{self.kind}:{self.hub}" + (f"@{self.revision}" if self.revision else "")
 
 
 @cache
@@ -81,8 +106,8 @@ def table_systems() -> dict[str, System]:
 
 
 def find_system(name: str) -> System:
-    """Return the system called ``name``: an entry of systems.yaml, ``splade:<model>``, ``dense:<model>``, or
-    what combines such systems, as ``part_names`` reads it.
+    """Return the system called ``name``: an entry of systems.yaml, ``splade:<model>``, ``dense:<model>``,
+    ``splade-doc:<model>``, or what combines such systems, as ``part_names`` reads it.
 
     ``own_system`` says what a model may be. InputError if it is none of these.
     """
@@ -95,8 +120,8 @@ def find_system(name: str) -> System:
         return own_system(kind, model, f"--system {name}")
     raise InputError(
         f"unknown system {name!r}; choose from {', '.join(table_systems())}, or give "
-        "splade:<folder or Hub name> or dense:<folder or Hub name>; A+B fuses two of them, and "
-        f"A{THEN}{RERANKER}:<folder or Hub name> re-ranks one"
+        "splade:<folder or Hub name>, dense:<folder or Hub name>, or splade-doc:<SPLADE system, folder or "
+        f"Hub name>; A+B fuses two of them, and A{THEN}{RERANKER}:<folder or Hub name> re-ranks one"
     )
 
 
@@ -154,11 +179,14 @@ def combination(parts: tuple[System, ...], reranker: System | None = None) -> Sy
 
 
 def own_system(kind: str, model: str, option: str) -> System:
-    """Return the system of a user's model: a folder, ``owner/model`` or ``owner/model@revision`` on the Hub.
+    """Return the system of a user's model: a folder, ``owner/model`` or ``owner/model@revision`` on the Hub;
+    of the kind ``splade-doc`` also a SPLADE system of the table.
 
     A folder's system gets its final name from ``located``. InputError, beginning with ``option`` (what the
     user wrote), if it is none of these.
     """
+    if kind == DOCUMENT_ONLY:
+        return _document_only(table_systems().get(model) or own_system("splade", model, option), option)
     query_length = QUERY_MAX_LENGTH.get(kind, MAX_LENGTH)
     folder = os.path.expanduser(model)
     if os.path.isdir(folder):
@@ -176,6 +204,24 @@ def own_system(kind: str, model: str, option: str) -> System:
     )
 
 
+def _document_only(splade: System, option: str) -> System:
+    """Return the system that searches the index of ``splade`` with the queries' own tokens.
+
+    InputError, beginning with ``option``, for what is no SPLADE system.
+    """
+    if splade.kind != "splade":
+        raise InputError(f"{option}: expected a SPLADE model, and {splade.name} is {splade.kind}")
+    return System(
+        f"{DOCUMENT_ONLY}.{splade.name}",
+        DOCUMENT_ONLY,
+        max_length=splade.max_length,
+        query_max_length=splade.query_max_length,
+        query_prefix=splade.query_prefix,
+        passage_prefix=splade.passage_prefix,
+        documents_of=splade,
+    )
+
+
 def located(system: System, weights: "Weights", work: Path) -> System:
     """Return ``system`` under its final name, which tells a user's folder from others of the same base name.
 
@@ -183,6 +229,8 @@ def located(system: System, weights: "Weights", work: Path) -> System:
     ``<work>/trained``, where names are unique, keeps its bare name. Other systems have their final name from
     the start.
     """
+    if system.documents_of is not None:
+        return _document_only(located(system.documents_of, weights, work), f"--system {system.name}")
     if system.local is None:
         return system
     place = Path(os.path.abspath(system.local))
@@ -192,9 +240,13 @@ def located(system: System, weights: "Weights", work: Path) -> System:
 
 
 def _label(kind: str, name: str) -> str:
-    """Return a name for files and tags, which tells a model's kind and is no entry of the table."""
+    """Return a name for files and tags, which tells a model's kind and is no entry of the table.
+
+    None but a document-only system's begins with its kind and a dot.
+    """
     label = file_name(name)
-    return label if label.startswith(kind) and label not in table_systems() else f"{kind}.{label}"
+    taken = label in table_systems() or label.startswith(f"{DOCUMENT_ONLY}.")
+    return label if label.startswith(kind) and not taken else f"{kind}.{label}"
 
 
 def _check_hub_name(hub: str, option: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from repro.base.files import read_json
 from repro.cli.options import CollectionOptions
+from repro.models.router import CONFIG
 
 DEFAULT_SPLIT = "test"
 
@@ -22,7 +23,7 @@ def trained_on(options: CollectionOptions, work: Path) -> list[str]:
         if not model.is_dir() or not isinstance(place, str):
             continue
         if _resolved(place) == _resolved(options.collection) and split != (options.split or DEFAULT_SPLIT):
-            systems.append(f"splade:{model}")
+            systems.append(f"{'splade-doc' if (model / CONFIG).is_file() else 'splade'}:{model}")
     return systems
 
 

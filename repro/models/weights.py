@@ -54,6 +54,7 @@ def resolve(system: System, download: bool = True) -> Weights:
     NoWeights if none of the places has them; InputError if what is there is damaged, or needs code of its own
     to run.
     """
+    system = system.indexed
     if system.local is not None:
         return _weights(system.local, f"local folder {system.local}")
     tried = []

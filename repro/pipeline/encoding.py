@@ -1,5 +1,6 @@
 """Encode a collection's documents and queries into shards; finished shards of an interrupted run are kept."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -10,22 +11,26 @@ from tqdm import tqdm
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
+from repro.base.energy import UNRECORDED, Energy, EnergyMeter, add
 from repro.base.errors import InputError
 from repro.base.files import flush, remove
 from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
-from repro.engines.protocol import ShardWriter, Text
+from repro.engines.protocol import EncodingEngine, ShardWriter, Text, WeighingEngine
+from repro.models.weights import Weights
 from repro.pipeline.linking import link_model
+from repro.pipeline.sources import held
 
 CHUNK = 4096
 """Texts encoded at a time: what is held in memory."""
 
 
 class Finished(TypedDict):
-    """The whole shards of a partial folder, as listed beside it, and the seconds that they took."""
+    """The whole shards of a partial folder, as listed beside it, and the time and energy that they took."""
 
     shards: list[dict[str, Any]]
     seconds: float
+    energy: Energy
 
 
 def encode(
@@ -33,7 +38,8 @@ def encode(
 ) -> list[Artifact]:
     """Make the encoded documents and queries that are missing or outdated; return both (or ``only`` one).
 
-    InputError if the system encodes nothing.
+    Where queries are encoded by themselves, that is the documents unless ``only`` says queries. InputError if
+    the system encodes nothing, or the index that weighs the queries is missing or outdated.
     """
     if of.engine.combines:
         raise InputError(
@@ -43,18 +49,31 @@ def encode(
     if not of.engine.encodes or of.weights is None:
         raise InputError(f"{of.system.name} encodes nothing; run python -m repro.index on it straight away")
     parts = {"documents": of.documents, "queries": of.queries}
+    if of.engine.weighs_by_index:
+        only = only or "documents"
     parts = {part: artifact for part, artifact in parts.items() if only in (None, part)}
-    writer = None
+    writer: ShardWriter | None = None
     for part, artifact in parts.items():
         if not work.force and artifact.is_current():
             continue
-        with artifact.making(work.wait):
+        with contextlib.ExitStack() as locks:
+            if part == "queries" and of.weighed_by_index:
+                locks.enter_context(held(of.index, "repro.index", of.system, work.wait))
+            locks.enter_context(artifact.making(work.wait))
             if work.force or not artifact.is_current():
                 # one model for documents and queries alike
-                writer = writer or of.engine.open_encoder(of.system, of.weights, of.options, work.threads)
+                writer = writer or _open_writer(of, of.engine, of.weights, part, work.threads)
                 _encode_part(writer, part, artifact, of, shard_size, resume=not work.force)
     link_model(of)
     return list(parts.values())
+
+
+def _open_writer(
+    of: SystemArtifacts, engine: EncodingEngine | WeighingEngine, weights: Weights, part: str, threads: int
+) -> ShardWriter:
+    if part == "queries" and engine.weighs_by_index:
+        return engine.open_query_encoder(of.system, weights, of.options, of.index.path)
+    return engine.open_encoder(of.system, weights, of.options, threads)
 
 
 def _encode_part(
@@ -68,8 +87,8 @@ def _encode_part(
     if done:
         note(f"going on after {done:,} of {total:,} {part} that were encoded before")
     texts = itertools.islice(texts, done, None)
-    started = time.perf_counter()
-    with bar(total, f"encoding {part}", part) as progress:
+    started, before = time.perf_counter(), finished["energy"]
+    with bar(total, f"encoding {part}", part) as progress, EnergyMeter() as meter:
         progress.update(done)
         while shard := list(itertools.islice(texts, 1)):
             rest = itertools.islice(texts, shard_size - 1)
@@ -80,6 +99,7 @@ def _encode_part(
                 flush(path, below=False)
             finished["shards"].append({**counts, "settings": writer.settings})
             finished["seconds"] += time.perf_counter() - started
+            finished["energy"] = add(before, meter.record())
             started = time.perf_counter()
             artifact.save_pieces(folder, finished)
     made = sum(shard["texts"] for shard in finished["shards"])
@@ -97,12 +117,14 @@ def _take_over(writer: ShardWriter, folder: Path, pieces: object) -> Finished:
     What a killed process wrote of a shard that is not listed would be read by Anserini, too. A list that is
     damaged, or whose files are not all there, counts as none.
     """
-    finished: Finished = {"shards": [], "seconds": 0.0}
+    finished: Finished = {"shards": [], "seconds": 0.0, "energy": {"joules": 0.0}}
     match pieces:
-        case {"shards": list(shards), "seconds": float(seconds)}:
+        case {"shards": list(shards), "seconds": float(seconds), **others}:
             whole = all(_is_whole(shard, writer.files(folder, i)) for i, shard in enumerate(shards))
             if whole:
-                finished = {"shards": shards, "seconds": seconds}
+                energy = others.get("energy")
+                energy = energy if isinstance(energy, dict) else UNRECORDED
+                finished = {"shards": shards, "seconds": seconds, "energy": energy}
     listed = {path for i in range(len(finished["shards"])) for path in writer.files(folder, i)}
     for path in folder.iterdir():
         if path not in listed:
@@ -127,13 +149,14 @@ def _finish(
     }
     artifact.finish(
         folder,
-        system=of.system.name,
+        system=(of.system.indexed if part == "documents" else of.system).name,
         collection=of.collection.name,
         weights=of.weights.record() if of.weights else None,
         parameters=writer.parameters,
         settings=settings,
         counts=counts,
         seconds=round(seconds, 3),
+        energy=finished["energy"],
     )
     total = counts["texts"]
     note(f"{of.system.name}: {total:,} {part} of {of.collection.name}, {total / seconds:,.0f} a second")

@@ -1,15 +1,24 @@
 """What a SPLADE model makes of a text, and why a passage matches a query, as tables of terms."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from repro.base.errors import InputError
 from repro.base.progress import track
 from repro.cli.explain_options import ExplainOptions
-from repro.cli.options import CollectionOptions, EncodingOptions, processors
+from repro.cli.options import CollectionOptions, EncodingOptions, SystemOptions, WorkOptions, processors
 from repro.collections.opening import open_collection
 from repro.library.matching import TermMatch, matching_terms
-from repro.models.systems import find_system
+from repro.models.router import read_router
+from repro.models.systems import DOCUMENT_ONLY, find_system
 from repro.models.weights import resolve
+from repro.pipeline.opening import open_artifacts
+from repro.pipeline.sources import held
+
+if TYPE_CHECKING:
+    from repro.splade.static_queries import StaticQueryEncoder
 
 Cells = list[str]
 
@@ -23,21 +32,46 @@ def explain(
     twice or not at all.
     """
     system = find_system(options.system)
-    if system.kind != "splade":
+    if system.indexed.kind != "splade":
         raise InputError(f"--system {options.system}: only SPLADE models give texts terms with weights")
     query, passage = _texts(text, options, collection)
-    from repro.splade.encoder import SpladeEncoder, impacts
+    from repro.splade.encoder import SpladeEncoder, decoded, impacts
 
-    encoder = SpladeEncoder(resolve(system).path, processors(), encoding.precision)
+    model = resolve(system).path
+    queries = None
+    if query is not None and system.kind == DOCUMENT_ONLY:
+        queries = _static_queries(model, options, collection, encoding)
     query = None if query is None else system.query_prefix + query
     passage = None if passage is None else system.passage_prefix + passage
+    encoder: SpladeEncoder | StaticQueryEncoder
+    if queries is None or passage is not None:
+        encoder = SpladeEncoder(model, processors(), encoding.precision)
+    else:
+        encoder = queries
     if query is not None and passage is not None:
         lengths = {"query_length": system.query_max_length, "passage_length": system.max_length}
-        return _matches(matching_terms(encoder, query, passage, **lengths, scale=encoding.scale), options.top)
+        found = matching_terms(encoder, query, passage, **lengths, scale=encoding.scale, queries=queries)
+        return _matches(found, options.top)
     alone, length = (query, system.query_max_length) if passage is None else (passage, system.max_length)
-    (terms,) = encoder.decode(encoder.encode([alone or ""], length))
+    (terms,) = decoded(encoder.encode([alone or ""], length), encoder.vocabulary)
     quantised = impacts(np.array([weight for _, weight in terms]), encoding.scale).tolist()
     return _expansion(terms, quantised, options.top)
+
+
+def _static_queries(
+    model: Path, options: ExplainOptions, collection: CollectionOptions, encoding: EncodingOptions
+) -> "StaticQueryEncoder":
+    """Return what encodes queries without inference: with weights of the model's own, or those that the
+    collection's index gives them. InputError if that is missing or outdated.
+    """
+    from repro.splade.static_queries import StaticQueryEncoder
+
+    if read_router(model):
+        return StaticQueryEncoder(model)
+    work = WorkOptions(options.work)
+    of = open_artifacts(options.system, collection, work, SystemOptions(encoding=encoding))
+    with held(of.index, "repro.index", of.system, work.wait) as index:
+        return StaticQueryEncoder(model, index.path)
 
 
 def _texts(

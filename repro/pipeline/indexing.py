@@ -28,7 +28,7 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
         return artifact
     with contextlib.ExitStack() as locks:
         if of.engine.encodes:
-            locks.enter_context(held(of.documents, "repro.encode", of.system.name, work.wait))
+            locks.enter_context(held(of.documents, "repro.encode", of.system, work.wait))
         locks.enter_context(artifact.making(work.wait))
         if _needed(of, work, building):
             _build(of, work, building)

@@ -17,5 +17,5 @@ def link_model(of: SystemArtifacts) -> None:
         if own or model.is_current():
             return
         folder = model.begin()
-        link(weights.path, folder, binary=of.system.kind == "splade")
+        link(weights.path, folder, binary=of.system.indexed.kind == "splade")
         model.finish(folder, weights=weights.record())

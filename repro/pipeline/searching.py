@@ -7,10 +7,12 @@ from typing import Any
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
+from repro.base.energy import EnergyMeter
 from repro.base.progress import note, track
 from repro.cli.options import WorkOptions
 from repro.engines.protocol import CombiningRequest, Results, SearchRequest
 from repro.formats.runs import RankedRun, write_run
+from repro.models.systems import System
 from repro.pipeline.sources import held
 
 
@@ -31,12 +33,15 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
     return run
 
 
-def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str, str]]:
+def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str, System]]:
     """Return the artifacts that a run comes from, each with the command and the system that make it."""
     if of.engine.combines:
-        return [(part.run, "repro.search", part.system.name) for part in of.parts]
-    queries = [(of.queries, "repro.encode --only queries", of.system.name)] if of.engine.encodes else []
-    return [*queries, (of.index, "repro.index", of.system.name)]
+        return [(part.run, "repro.search", part.system) for part in of.parts]
+    index = (of.index, "repro.index", of.system)
+    if not of.engine.encodes:
+        return [index]
+    queries = (of.queries, "repro.encode --only queries", of.system)
+    return [index, queries] if of.engine.weighs_by_index else [queries, index]
 
 
 def _search(of: SystemArtifacts, threads: int) -> None:
@@ -45,10 +50,10 @@ def _search(of: SystemArtifacts, threads: int) -> None:
     with contextlib.ExitStack() as stack:
         # loading a model, starting the JVM and opening the index are not searching
         results, facts = _opened(of, threads, partial, stack)
-        started = time.perf_counter()
+        started, meter = time.perf_counter(), stack.enter_context(EnergyMeter())
         searched = track(results, total, f"searching for {of.system.name}", "queries")
         lines = write_run(partial, searched, of.tag, of.options.search.ties)
-        seconds = time.perf_counter() - started
+        seconds, energy = time.perf_counter() - started, meter.record()
     rate = total / (seconds + sum(map(_seconds_of, of.parts)))
     run.finish(
         partial,
@@ -59,6 +64,7 @@ def _search(of: SystemArtifacts, threads: int) -> None:
         counts={"queries": total, "lines": lines},
         threads=threads,
         seconds=round(seconds, 3),
+        energy=energy,
         queries_per_second=round(rate, 1),
         **facts,
     )

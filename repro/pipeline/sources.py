@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from repro.models.weights import Weights, resolve
 
 
 @contextlib.contextmanager
-def held(artifact: Artifact, command: str, system: str, wait: bool) -> Iterator[Artifact]:
+def held(artifact: Artifact, command: str, system: System, wait: bool) -> Iterator[Artifact]:
     """Keep a current artifact of ``system`` from being replaced.
 
     InputError, which names the ``command`` that makes it, if it is not current.
@@ -22,7 +23,7 @@ def held(artifact: Artifact, command: str, system: str, wait: bool) -> Iterator[
             reason = artifact.why_unreadable() or "is missing or was made from something else"
             raise InputError(
                 f"{artifact.path} {reason}; run first: python -m {command} --collection ... "
-                f"--system {system} (same options)"
+                f"--system {shlex.quote(system.spec)} (same options)"
             )
         yield artifact
 

@@ -76,6 +76,11 @@ def restore(model: SparseEncoder) -> SparseEncoder:
     return model
 
 
+def accelerated(model: SparseEncoder) -> bool:
+    """Tell whether a model is ``accelerate``d."""
+    return NAME in vars(model)
+
+
 class Acceleration:
     """What stands behind an accelerated ``model``."""
 

@@ -20,12 +20,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from repro.base.errors import InputError
-from repro.models.folder import first_line
 from repro.models.systems import MAX_LENGTH, own_system, table_systems
-from repro.models.weights import UNLOADABLE, resolve
+from repro.models.weights import resolve
 from repro.splade.body import CompiledBody, ModelBody, compiles
 from repro.splade.head import MaxPooledHead, choose_method
-from repro.splade.loading import bias_of, load_masked_lm, output_layer, terms_of
+from repro.splade.loading import bias_of, load_masked_lm, output_layer, terms_of, tokenize
 from repro.splade.rows import RowEncoder, in_order, start_workers, to_matrix
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class SpladeEncoder:
         self.max_length = MAX_LENGTH
         if isinstance(model, str | Path):
             self.name = str(model)
-            folder = model if isinstance(model, Path) else _locate(model)
+            folder = model if isinstance(model, Path) else locate(model)
             self.tokenizer, body = load_masked_lm(folder)
             self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         else:
@@ -109,17 +108,13 @@ class SpladeEncoder:
             raise TypeError("texts: expected a list or another iterable of strings, found one string")
         length, texts = min(max_length or self.max_length, self.longest), iter(texts)
         while chunk := [prefix + text for text in itertools.islice(texts, size)]:
-            rows = in_order(self._rows.start(self._tokenize(chunk, length)), len(chunk))
+            tokens = tokenize(self.tokenizer, chunk, length, self.name, len(self.vocabulary))
+            rows = in_order(self._rows.start(tokens), len(chunk))
             yield to_matrix(rows, len(self.vocabulary))
 
     def decode(self, vectors: csr_matrix, top_k: int | None = None) -> list[list[tuple[str, float]]]:
         """Return each row's terms with their weights, strongest first, the ``top_k`` strongest of them."""
-        rows = []
-        for start, end in pairwise(vectors.indptr):
-            order = start + np.argsort(-vectors.data[start:end], kind="stable")[:top_k]
-            terms, weights = vectors.indices[order].tolist(), vectors.data[order].tolist()
-            rows.append([(self.vocabulary[term], weight) for term, weight in zip(terms, weights)])
-        return rows
+        return decoded(vectors, self.vocabulary, top_k)
 
     def impacts(
         self, texts: Iterable[str], max_length: int | None = None, prefix: str = "", scale: float = SCALE
@@ -132,28 +127,27 @@ class SpladeEncoder:
 
     def impact_vectors(self, vectors: csr_matrix, scale: float = SCALE) -> Iterator[dict[str, int]]:
         """Yield each row of what ``encode`` returned as {term: impact} (see ``impacts``)."""
-        quantised = impacts(vectors.data, scale)
-        for start, end in pairwise(vectors.indptr):
-            pairs = zip(vectors.indices[start:end].tolist(), quantised[start:end].tolist())
-            yield {self.vocabulary[term]: impact for term, impact in pairs if impact >= 1}
+        return impacts_of(vectors, self.vocabulary, scale)
 
-    def _tokenize(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
-        try:
-            found = self.tokenizer(
-                list(texts), truncation=True, max_length=max_length, return_attention_mask=False
-            )
-        except UNLOADABLE as error:  # without [UNK], tokenizers raises a bare Exception for an unknown word
-            raise InputError(
-                f"{self.name}: the tokenizer cannot take a text ({first_line(error)}); complete its files"
-            ) from error
-        tokens = found["input_ids"]
-        highest = max(map(max, filter(None, tokens)), default=0)
-        if highest >= len(self.vocabulary):
-            raise InputError(
-                f"{self.name}: the tokenizer gives id {highest}, but the model has {len(self.vocabulary)} "
-                "embeddings; the two do not belong together"
-            )
-        return tokens
+
+def decoded(
+    vectors: csr_matrix, vocabulary: Sequence[str], top_k: int | None = None
+) -> list[list[tuple[str, float]]]:
+    """Return each row's terms with their weights, strongest first, the ``top_k`` strongest of them."""
+    rows = []
+    for start, end in pairwise(vectors.indptr):
+        order = start + np.argsort(-vectors.data[start:end], kind="stable")[:top_k]
+        terms, weights = vectors.indices[order].tolist(), vectors.data[order].tolist()
+        rows.append([(vocabulary[term], weight) for term, weight in zip(terms, weights)])
+    return rows
+
+
+def impacts_of(vectors: csr_matrix, vocabulary: Sequence[str], scale: float) -> Iterator[dict[str, int]]:
+    """Yield each row of weights as {term: impact}, impacts from 1 up."""
+    quantised = impacts(vectors.data, scale)
+    for start, end in pairwise(vectors.indptr):
+        pairs = zip(vectors.indices[start:end].tolist(), quantised[start:end].tolist())
+        yield {vocabulary[term]: impact for term, impact in pairs if impact >= 1}
 
 
 def impacts(weights: np.ndarray, scale: float = SCALE) -> np.ndarray:
@@ -166,7 +160,7 @@ def impacts(weights: np.ndarray, scale: float = SCALE) -> np.ndarray:
     return np.rint(weights.astype(np.float64) * scale).astype(np.int64)
 
 
-def _locate(model: str) -> Path:
+def locate(model: str) -> Path:
     """Return the folder of a named model; InputError if there is none."""
     system = table_systems().get(model) or own_system("splade", model, f"SpladeEncoder({model!r})")
     if system.kind != "splade":

@@ -1,5 +1,6 @@
 """A folder's tokenizer and masked language model, loaded and checked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,16 +10,18 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel, P
 
 from repro.base.errors import InputError
 from repro.models.folder import first_line
+from repro.models.router import documents_folder
 from repro.models.weights import UNLOADABLE
 
 
 def load_masked_lm(folder: Path, **settings: str) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     """Load tokenizer and model in float32, for inference; ``settings`` go to the model's ``from_pretrained``.
 
+    Of an inference-free model's folder that is the documents' side, wherever it lies in there.
     InputError if the folder does not load, a weight is missing or not finite, or there is no tokenizer.
     """
+    folder = documents_folder(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model, loading = AutoModelForMaskedLM.from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, **settings
         )
@@ -35,9 +38,54 @@ def load_masked_lm(folder: Path, **settings: str) -> tuple[PreTrainedTokenizerBa
                 f"{folder}: {name} has numbers that are not finite; the weights are damaged, or their "
                 "training diverged"
             )
+    return load_tokenizer(folder), model.eval()
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a folder's tokenizer; InputError if there is none, or it does not load."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except UNLOADABLE as error:
+        raise InputError(f"{folder}: its tokenizer does not load ({first_line(error)})") from error
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):  # transformers made one up
         raise InputError(f"{folder} has no tokenizer: expected tokenizer.json, vocab.txt or the like")
-    return tokenizer, model.eval()
+    return tokenizer
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    name: str,
+    embeddings: int,
+    special: bool = True,
+) -> list[list[int]]:
+    """Return the ids of the first ``max_length`` tokens of each text, with ``special`` [CLS] and [SEP] among
+    them.
+
+    InputError, about the model called ``name``, if the tokenizer cannot take a text, or gives it a token
+    beyond the model's ``embeddings``.
+    """
+    try:
+        found = tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            add_special_tokens=special,
+        )
+    except UNLOADABLE as error:  # without [UNK], tokenizers raises a bare Exception for an unknown word
+        raise InputError(
+            f"{name}: the tokenizer cannot take a text ({first_line(error)}); complete its files"
+        ) from error
+    tokens = found["input_ids"]
+    highest = max(map(max, filter(None, tokens)), default=0)
+    if highest >= embeddings:
+        raise InputError(
+            f"{name}: the tokenizer gives id {highest}, but the model has {embeddings} embeddings; the two "
+            "do not belong together"
+        )
+    return tokens
 
 
 def output_layer(model: PreTrainedModel, name: Path | str) -> nn.Linear:

@@ -19,13 +19,15 @@ ANALYSIS = {
 METHODS = {
     "bm25": "BM25 (org.apache.lucene.search.similarities.BM25Similarity)",
     "splade": "dot product of learned impacts of terms (SPLADE), exact, by Lucene",
+    "splade-doc": "dot product of a document's learned impacts of terms (SPLADE) and static weights of the "
+    "query's own tokens, exact, by Lucene",
     "dense": "inner product of embeddings, by FAISS",
     "fusion": "reciprocal rank fusion",
     "reranking": "cross-encoder over the first documents of the run",
 }
-TOOLKITS = {"bm25": "pyserini", "splade": "pyserini", "dense": "faiss-cpu"}
+TOOLKITS = {"bm25": "pyserini", "splade": "pyserini", "splade-doc": "pyserini", "dense": "faiss-cpu"}
 """Of the kinds that search an index."""
-ON_LUCENE = {"bm25", "splade"}
+ON_LUCENE = {"bm25", "splade", "splade-doc"}
 NOT_A_PARAMETER = ("stage", "format", "index", "queries", "runs", "weights", "method", "ties", "tag")
 """Inputs of a run that are told elsewhere in the metadata, or only identify files."""
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from repro.base.files import canonical
 from repro.training.recipe import Recipe, as_yaml
+from repro.training.recipe_entries import MODEL, STATIC_IDF, STATIC_LEARNED
 
 LABELS = {
     "published": "the published recipe of SPLADE Tiny MSMARCO",
@@ -24,7 +25,7 @@ base_model: {recipe.base.partition("@")[0]}
 ---
 # {name}
 
-A SPLADE model (max pooling), trained by `{facts["command"]}` with {LABELS[recipe.origin]}.
+A SPLADE model (max pooling){_queries(recipe)}, trained by `{facts["command"]}` with {LABELS[recipe.origin]}.
 
 ```yaml
 {as_yaml(recipe).strip()}
@@ -49,9 +50,30 @@ passage = model.encode_document(["Air scatters blue light."])
 print(model.similarity(query, passage))
 ```
 
-`transformers.AutoModelForMaskedLM` and Pyserini's `SpladeQueryEncoder` load it, too (Pyserini wants `splade`
-in the path), and `python -m repro.table --systems splade:{name}` measures it on a collection.
+{_others(recipe, name)} measures it on a collection.
 """
+
+
+def _queries(recipe: Recipe) -> str:
+    """Return how queries are encoded, if not by the model."""
+    weights = {STATIC_IDF: "idf of the training passages", STATIC_LEARNED: "learned"}
+    if recipe.query_encoder == MODEL:
+        return ""
+    return f" for documents, with static weights of the queries' tokens ({weights[recipe.query_encoder]})"
+
+
+def _others(recipe: Recipe, name: str) -> str:
+    """Return what else loads the model."""
+    if recipe.query_encoder != MODEL:
+        return (
+            "`transformers.AutoModelForMaskedLM` loads the model of the documents, and\n"
+            f"`python -m repro.table --systems splade-doc:{name}`"
+        )
+    return (
+        "`transformers.AutoModelForMaskedLM` and Pyserini's `SpladeQueryEncoder` load it, too (Pyserini "
+        "wants `splade`\n"
+        f"in the path), and `python -m repro.table --systems splade:{name}`"
+    )
 
 
 def _measured(facts: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from repro.models.weights import Weights
 from repro.training import checkpoints
 from repro.training.processes import first_process, first_process_first
 from repro.training.recipe import Recipe
-from repro.training.recipe_entries import AUTO
+from repro.training.recipe_entries import AUTO, MODEL, STATIC_LEARNED
 
 if TYPE_CHECKING:
     import torch
@@ -83,6 +83,10 @@ def fit(training: Training) -> None:
     settings, kept = settle(recipe, kept, training.base.path, threads)
     torch.manual_seed(recipe.seed)
     encoder = open_model(training.base.path, settings.max_length, options.stock, threads, recipe.dropout)
+    if recipe.query_encoder != MODEL:
+        from repro.training.inference_free import inference_free
+
+        encoder = inference_free(encoder, kept, learned=recipe.query_encoder == STATIC_LEARNED)
     base = weights_of(encoder)
     rows = data.training_rows(kept, recipe, settings.margin_scale)
     trainer = make_trainer(
@@ -164,6 +168,10 @@ def _keep(training: Training, encoder: "SparseEncoder", facts: dict[str, Any]) -
     if training.recipe.max_length == AUTO:  # a length for training; what is encoded later is not cut so short
         encoder.max_seq_length = min(MAX_LENGTH, longest(encoder) or MAX_LENGTH)
     encoder.save_pretrained(str(folder), create_model_card=False)
+    if training.recipe.query_encoder != MODEL:
+        from repro.training.inference_free import put_documents_on_top
+
+        put_documents_on_top(folder)
     write_binary(folder, folder)
     card = model_card(model.path.name, training.recipe, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -9,7 +9,7 @@ import yaml
 
 from repro.base.errors import InputError
 from repro.distillation.mining import NEGATIVES
-from repro.training.recipe_entries import Auto, as_number, expected_of
+from repro.training.recipe_entries import AUTO, MODEL, STATIC_IDF, Auto, as_number, expected_of
 
 FOLDER = Path(__file__).resolve().parent / "recipes"
 
@@ -19,7 +19,7 @@ class Recipe:
     """What is trained on what, with which settings.
 
     The comments in ``recipes/splade-tiny.yaml`` say what each entry means, those in ``recipes/adapt.yaml``
-    what the last six do, which a recipe may leave out.
+    and ``recipes/sample-doc.yaml`` what the last ones do, which a recipe may leave out.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Recipe:
     active_terms: float | Literal["base"] | None = None
     dropout: float | None = None
     averages: list[float] = dataclasses.field(default_factory=list)
+    query_encoder: str = MODEL
 
 
 def read_recipe(name: str, changes: dict[str, str]) -> Recipe:
@@ -97,9 +98,32 @@ def read_recipe(name: str, changes: dict[str, str]) -> Recipe:
             f"{path}: dropout: expected 0 beside in_batch, which knows a passage that is the positive of two "
             "queries by its equal vectors"
         )
+    if recipe.query_encoder != MODEL:
+        _check_static(recipe, path)
     if recipe.active_terms and not (recipe.query_regularizer_weight and recipe.document_regularizer_weight):
         raise InputError(f"{path}: active_terms: expected regularisers with weights above 0 to hold them by")
     return recipe
+
+
+def _check_static(recipe: Recipe, path: Path) -> None:
+    """Raise InputError for what compares with the base, whose queries are not static, or needs other weights
+    of queries than there are.
+    """
+    expected = {
+        "margin_scale": recipe.margin_scale != AUTO or "a number",
+        "teacher_share": recipe.teacher_share == 1 or "1",
+        "active_terms": recipe.active_terms is None or "null",
+        "averages": not recipe.averages or "[]",
+        "query_regularizer_weight": recipe.query_encoder != STATIC_IDF
+        or not recipe.query_regularizer_weight
+        or "0",
+    }
+    for key, holds in expected.items():
+        if holds is not True:
+            raise InputError(
+                f"{path}: {key}: expected {holds} beside query_encoder: {recipe.query_encoder}, found "
+                f"{getattr(recipe, key)!r}"
+            )
 
 
 def entries_of(recipe: Recipe) -> dict[str, Any]:

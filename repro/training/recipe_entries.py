@@ -19,6 +19,8 @@ DISTILLED: dict[str, type] = {
 }
 """Options of ``repro.distill`` that a collection to be distilled may have besides."""
 LOSSES = ("margin_mse", "kl", "both")
+MODEL, STATIC_IDF, STATIC_LEARNED = QUERY_ENCODERS = ("model", "idf", "learned")
+"""What encodes queries: the model, or static weights of their tokens, kept as idf or learned."""
 AUTO: Literal["auto"] = "auto"
 Auto = Literal["auto"]
 """Measured on the data (``settings.py``)."""
@@ -112,6 +114,7 @@ RULES: dict[str, Rule] = {
         "null, base, or a positive number of a document's terms",
         lambda value: value in (None, "base") or (_is_finite(value) and value > 0),
     ),
+    "query_encoder": (f"one of {', '.join(QUERY_ENCODERS)}", lambda value: value in QUERY_ENCODERS),
     "dropout": ("null or a number from 0 to below 1", lambda value: value is None or 0 <= value < 1),
     "averages": ("shares above 0, at most 1, of the trained weights", _are_averages),
     **dict.fromkeys(("epochs", "batch_size", "learning_rate", "margin_scale", "evaluations"), POSITIVE),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from sentence_transformers import SparseEncoder, SparseEncoderTrainer, SparseEncoderTrainingArguments
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sparse_encoder.callbacks.splade_callbacks import (
     SpladeRegularizerWeightSchedulerCallback,
 )
@@ -27,10 +27,13 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from repro.base.errors import InputError
 from repro.base.files import write_text
 from repro.base.progress import note
+from repro.models.router import documents_folder
 from repro.splade.acceleration import accelerate
 from repro.splade.loading import load_masked_lm
+from repro.training.inference_free import route_columns
 from repro.training.losses import ActiveTermsController, Distillation, GlobalFlops
 from repro.training.recipe import Recipe
+from repro.training.recipe_entries import MODEL, STATIC_LEARNED
 from repro.training.rows import RetrievalTask
 from repro.training.settings import Settings
 
@@ -53,6 +56,7 @@ def open_model(
 
     InputError if the folder has no such model, or it has fewer positions than ``max_length``.
     """
+    folder = documents_folder(folder)
     load_masked_lm(folder)  # refuses a folder that lacks weights; Sentence Transformers would make them up
     local = {"trust_remote_code": False, "local_files_only": True}
     body = Transformer(
@@ -77,8 +81,13 @@ def open_model(
 
 
 def longest(model: SparseEncoder | Transformer) -> int | None:
-    """Return the number of positions that a model has embeddings for; None if it needs none."""
+    """Return the number of positions that a model has embeddings for; None if it needs none.
+
+    Of a model with static queries, those are counted of the documents' side.
+    """
     body = model[0] if isinstance(model, SparseEncoder) else model
+    if isinstance(body, Router):
+        body = next(body.sub_modules["document"].children())
     return getattr(body.config, "max_position_embeddings", None)
 
 
@@ -195,6 +204,8 @@ def make_trainer(
     """
     try:
         arguments = _arguments(recipe, settings, len(rows), bool(task), folder, report_to, log_every)
+        if recipe.query_encoder != MODEL:
+            route_columns(arguments, rows.column_names, recipe.query_encoder == STATIC_LEARNED)
     except ValueError as error:  # a schedule or an optimiser that transformers does not know
         raise InputError(f"recipe {recipe.name}: {str(error).splitlines()[0]}") from error
     query_terms, document_terms = GlobalFlops(model), GlobalFlops(model)

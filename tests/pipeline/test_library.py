@@ -184,7 +184,7 @@ def test_every_example_of_the_page_runs_in_one_process(tmp_path):
     """In the page's order torch comes before the JVM."""
     page = (REPOSITORY / "docs/library.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    assert len(examples) == 5 and all("assert" in example for example in examples)
+    assert len(examples) == 6 and all("assert" in example for example in examples)
     (tmp_path / "work/models").mkdir(parents=True)
     (tmp_path / "work/models/splade-tiny").symlink_to(resolve(find_system("splade-tiny")).path)
     (tmp_path / "page.py").write_text("\n".join(examples))

@@ -1,19 +1,27 @@
 """Training from the command line: the sample's recipe, interruption, two processes, the model's use."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
-from conftest import REPOSITORY, kill_when, refused, run_here, succeed
+from conftest import DOCUMENTS, QUERIES, REPOSITORY, kill_when, refused, run_here, succeed, write_beir
 from safetensors.torch import load_file
+from sentence_transformers import SparseEncoder
 
 from repro.base.locks import locked
+from repro.formats.runs import read_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.splade.encoder import impacts
+from repro.training.inference_free import token_weights
+from repro.training.recipe import read_recipe
+from repro.training.rows import read_rows, split
 
 SHORT = ["epochs=1", "evaluations=3", "held_out=20", "max_length=48", "learning_rate=1.0e-4"]
 STILL = ["base=still", "held_out=0"]
@@ -103,6 +111,43 @@ def test_stock_modules_follow_the_same_curve(folder, one):
     assert len(losses(folder / "stock")) == len(losses(one))
     for a, b in zip(losses(one), losses(folder / "stock")):
         assert b["loss"] == pytest.approx(a["loss"], rel=5e-3, abs=1e-3), (a, b)
+
+
+def test_static_queries_are_learned_and_their_row_is_what_the_library_finds(folder):
+    """Queries and passages by SparseEncoder, quantised, have the scores of the run, to the last."""
+    changes = [*SHORT, "epochs=0.5", "evaluations=1", "data={parquet: data}"]
+    succeed(
+        "repro.train",
+        "--recipe",
+        "sample-doc",
+        "--set",
+        *changes,
+        "--output",
+        "static",
+        cwd=folder,
+        by=run_here,
+    )
+    model = SparseEncoder(str(folder / "static"), device="cpu")
+    recipe = read_recipe("sample-doc", dict(change.split("=", 1) for change in changes))
+    rows, _ = split(read_rows(recipe, folder / "data"), recipe.held_out)
+    static = model[0].sub_modules["query"][0]
+    learned = np.flatnonzero(static.weight.detach().numpy() != token_weights(static.tokenizer, rows))
+    asked = static.tokenizer(list(rows["query"]), add_special_tokens=False)["input_ids"]
+    assert len(learned) and set(learned.tolist()) <= set().union(*asked)
+    assert "splade-doc:static" in (folder / "static/README.md").read_text()
+
+    write_beir(folder / "tiny")
+    of = ("--collection", "tiny", "--system", "splade-doc:static")
+    succeed("repro.encode", *of, cwd=folder, by=run_here)
+    succeed("repro.index", *of, cwd=folder)
+    succeed("repro.encode", *of, "--only", "queries", cwd=folder, by=run_here)
+    found = read_run(folder / succeed("repro.search", *of, cwd=folder).strip())
+    documents = [f"{title} {text}".strip() for _, title, text in DOCUMENTS]
+    sides = model.encode_query([text for _, text in QUERIES]), model.encode_document(documents)
+    queries, passages = (impacts(vectors.to_dense().numpy()) for vectors in sides)
+    for (query, _), scores in zip(QUERIES, (queries @ passages.T).tolist()):
+        expected = {docid: score for (docid, *_), score in zip(DOCUMENTS, scores) if score}
+        assert {docid: math.ceil(score) for docid, score in found[query].items()} == expected
 
 
 def test_a_masked_language_model_learns_and_is_a_base(folder):
