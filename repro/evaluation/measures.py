@@ -32,6 +32,10 @@ class Figures:
     unjudged: int
     """Queries of the run without a judgment, which count nowhere."""
 
+    def values(self) -> np.ndarray:
+        """Return each query's figures, queries x measures, in the judgments' order and that of ``mean``."""
+        return np.array([[of_query[name] for name in self.mean] for of_query in self.per_query.values()])
+
 
 def parse_measures(names: Sequence[str]) -> list[Measure]:
     """Parse ir_measures' names; InputError for one that it does not know."""

@@ -30,7 +30,8 @@ def measures_of(
     the options name an unknown measure, or two relevance levels.
     """
     if options.measures:
-        return _at_level(parse_measures(options.measures), options.relevance_level)
+        named = _at_level(parse_measures(options.measures), options.relevance_level)
+        return list(dict.fromkeys(named))  # AP and AP(rel=1) are one measure
     level = options.relevance_level or relevance_level(official)
     measures = at_level(BINARY_JUDGMENTS if level == 1 else GRADED_JUDGMENTS, level)
     if documents is not None:

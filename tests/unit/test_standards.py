@@ -53,6 +53,9 @@ def test_options_override_the_collection():
     assert names("msmarco-passage/trec-dl-2019", relevance_level=1)[0] == "RR@10"
     asked = {"measures": ["P@5", "nDCG@5"], "relevance_level": 2}
     assert names("vaswani", **asked) == ["P(rel=2)@5", "nDCG@5"]
+    twice = ["AP", "AP(rel=2)", "nDCG@5", "NDCG@5"]
+    assert names("vaswani", measures=["AP", "AP(rel=1)", "nDCG@5"]) == ["AP", "nDCG@5"]
+    assert names("vaswani", measures=twice, relevance_level=2) == ["AP(rel=2)", "nDCG@5"]
     with pytest.raises(InputError, match="contradict each other"):
         names("vaswani", measures=["AP(rel=3)"], relevance_level=2)
 
