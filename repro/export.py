@@ -17,7 +17,6 @@ engines. conditions: Pyserini's two-click YAML and Anserini's regressions for ev
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from repro.base.errors import InputError
@@ -37,6 +36,7 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
+from repro.cli.topics_options import TopicsOptions, query_sets
 from repro.models.systems import find_system, located
 from repro.models.weights import resolve
 from repro.pipeline.opening import open_artifacts
@@ -49,7 +49,7 @@ OPTIONS: dict[str, tuple[type, ...]] = {
         *(QueryOptions, EncodingOptions, WorkOptions),
     ),
     "conditions": (
-        *(CollectionOptions, ConditionsOptions, MeasureOptions, SearchOptions),
+        *(CollectionOptions, TopicsOptions, ConditionsOptions, MeasureOptions, SearchOptions),
         *(Bm25Options, DenseOptions, EncodingOptions, RunsOptions, WorkOptions),
     ),
 }
@@ -110,9 +110,8 @@ def _conditions(parsed: argparse.Namespace, work: WorkOptions) -> Path:
     from repro.exporting.conditions import ConditionsRequest, export_conditions
 
     collection = read_options(CollectionOptions, parsed)
-    splits = collection.split.split(",") if collection.split else [None]
     request = ConditionsRequest(
-        collections=[replace(collection, split=split) for split in splits],
+        collections=list(query_sets(collection, read_options(TopicsOptions, parsed)).values()),
         rows=read_options(ConditionsOptions, parsed),
         systems=read_system_options(parsed),
         measures=read_options(MeasureOptions, parsed),

@@ -35,6 +35,9 @@ class CiffOptions:
         "(all are scaled down, none below 1) (default: clamp)",
         choices=FITS,
     )
+    verify: bool = option(
+        False, "read the file back with the protobuf package, and compare every posting with the index's"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class ConditionsOptions:
 
     systems: str | None = option(
         None,
-        "systems of the table, splade:<model>, dense:<model> (default: the table's, and what repro.train "
-        "made of this collection)",
+        "systems of the table, splade:<model>, dense:<model>, splade-doc:<model> (default: the table's, and "
+        "what repro.train made of this collection)",
         metavar="A,B,C",
     )

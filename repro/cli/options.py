@@ -43,8 +43,8 @@ class SystemOption:
 
     system: str = field(
         metadata={
-            "help": "a system of the table, splade:<model>, dense:<model>, or what combines some: A+B, "
-            "'A>>cross-encoder:<model>'"
+            "help": "a system of the table, splade:<model>, dense:<model>, splade-doc:<model> (queries "
+            "without inference), or what combines some: A+B, 'A>>cross-encoder:<model>'"
         }
     )
 
@@ -202,7 +202,8 @@ class EvaluationOptions:
     per_query: bool = option(False, "print each query's figures, too")
     compare: bool = option(
         False,
-        "print each further run's difference from the first, with a paired randomisation test's p-value",
+        "print each further run's difference from the first with its confidence interval, corrected p-values "
+        "of two tests, Cohen's d, and the number of queries that are better, equal and worse",
     )
 
 
@@ -212,8 +213,8 @@ class TableOptions:
 
     systems: str | None = option(
         None,
-        "systems of the table, splade:<model>, dense:<model>, A+B, 'A>>cross-encoder:<model>' (default: the "
-        "table's, and what repro.train made of this collection)",
+        "systems of the table, splade:<model>, dense:<model>, splade-doc:<model>, A+B, "
+        "'A>>cross-encoder:<model>' (default: the table's, and what repro.train made of this collection)",
         metavar="A,B,C",
     )
     tables: Path = option(Path("tables"), "where tables go (default: ./tables)", type=Path)
@@ -224,6 +225,7 @@ class TableOptions:
         "and weights; exit code 1 if any figure differs",
     )
     keep_going: bool = option(False, "if a stage fails, go on with the other systems")
+    report: bool = option(True, "leave out the HTML page and the plots that show where the figures come from")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,22 @@
 """From what ``--collection`` names to a collection: ``sample``, an ir_datasets id, or a BEIR folder."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.collections.beir import BeirFolder
-from repro.collections.labels import Owner, label
+from repro.collections.labels import LONGEST, Owner, label
 from repro.collections.model import Collection
 
 SAMPLE = Path(__file__).parent / "sample"
 DEFAULT_SPLIT = "test"
 CORPUS = ("corpus.jsonl", "corpus.jsonl.gz")
 """What a folder's corpus is called; the first that is there is read."""
+SHORT_NAMES = {f"dl{year}": f"trec-dl-20{year}/judged" for year in (19, 20, 21, 22)}
+"""Query sets of TREC's Deep Learning tracks, as ir_datasets calls them below their corpus."""
+LONGEST_JOINT = 2 * LONGEST
+"""Bytes of the name of several query sets together."""
 
 
 def open_collection(
@@ -32,14 +38,12 @@ def open_collection(
             else label(f"sample-{source.split}", {**owner, "split": source.split}, work, claim)
         )
         return Collection(name, "sample", source)
-    folder = Path(spec)
-    if folder.is_dir():
+    if is_folder(spec):
+        folder = Path(spec)
         source = _folder(folder, split)
         own = folder_label(folder, work, claim)
         name = label(f"{own}-{source.split}", {**_owner(folder), "split": source.split}, work, claim)
         return Collection(name, _corpus_label(folder, work, claim), source)
-    if spec.startswith((".", "/", "~")) or spec.endswith("/"):
-        raise InputError(f"--collection {spec}: there is no such folder; give one in BEIR's layout")
     if split is not None:
         raise InputError(
             f"--split is for BEIR folders and the sample; the ir_datasets id {spec} names its own split"
@@ -52,6 +56,41 @@ def open_collection(
         for identifier in (spec, dataset.corpus_id)
     )
     return Collection(name, corpus, dataset)
+
+
+def query_set(spec: str, topics: str) -> tuple[str, str | None]:
+    """Return what names the query set ``topics`` of a corpus: the collection and the split to be opened.
+
+    A split of a folder or of the sample, or an ir_datasets id below ``spec``, whose TREC Deep Learning tracks
+    have SHORT_NAMES. InputError for a folder that is not there.
+    """
+    if spec == "sample" or is_folder(spec):
+        return spec, topics
+    return f"{spec}/{SHORT_NAMES.get(topics, topics)}", None
+
+
+def joint_label(spec: str, sets: Sequence[Collection], work: Path) -> str:
+    """Return the name of several query sets of ``spec`` together, in whatever order: the first one's, then
+    what tells the others from their folder or corpus, as ``msmarco-mini-dl19+dl20``.
+
+    No other collection's name has a plus in it.
+    """
+    folder = spec != "sample" and is_folder(spec)
+    own = folder_label(Path(spec), work, claim=False) if folder else sets[0].corpus
+    first, *others = sorted(of.name for of in sets)
+    name = "+".join([first, *(other.removeprefix(f"{own}-") for other in others)])
+    if len(name.encode()) <= LONGEST_JOINT:
+        return name
+    return f"{first}+{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def is_folder(spec: str) -> bool:
+    """Tell whether ``--collection spec`` is a folder; InputError if it can only be one and is not there."""
+    if Path(spec).is_dir():
+        return True
+    if spec.startswith((".", "/", "~")) or spec.endswith("/"):
+        raise InputError(f"--collection {spec}: there is no such folder; give one in BEIR's layout")
+    return False
 
 
 def folder_label(folder: Path, work: Path | None, claim: bool = True) -> str:

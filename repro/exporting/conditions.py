@@ -25,6 +25,7 @@ from repro.base.files import write_text
 from repro.base.progress import note, track
 from repro.cli.export_options import ConditionsOptions
 from repro.cli.options import CollectionOptions, MeasureOptions, RunsOptions, SystemOptions, WorkOptions
+from repro.collections.opening import joint_label
 from repro.evaluation.measures import evaluate
 from repro.evaluation.standards import measures_of
 from repro.exporting.anserini_regression import KINDS, regression
@@ -35,10 +36,10 @@ from repro.exporting.vectors import vectors_path
 from repro.formats.embeddings import read_embeddings
 from repro.formats.impact_vectors import read_vectors, shard_path, strongest
 from repro.formats.runs import read_queries
-from repro.models.systems import find_system, table_systems
+from repro.models.systems import DOCUMENT_ONLY, find_system, table_systems
 from repro.models.trained import trained_on
 from repro.models.weights import NoWeights
-from repro.pipeline.opening import artifacts_of, open_corpus
+from repro.pipeline.opening import artifacts_of, open_corpora
 
 FORMAT = 2
 """Of the texts. 2: gzip without a time."""
@@ -58,12 +59,12 @@ class ConditionsRequest:
 
 def export_conditions(request: ConditionsRequest) -> Path:
     """Write the conditions of all rows; return their folder."""
-    opened = [open_corpus(options, request.work) for options in request.collections]
-    corpus = opened[0].collection.corpus
-    name = opened[0].collection.name if len(opened) == 1 else corpus
-    conditions = Artifact(
-        request.work.work / "exports" / f"{name}.conditions", {"stage": "export conditions"}
-    )
+    opened = open_corpora(request.collections, request.work)
+    collections = [of.collection for of in opened]
+    name = collections[0].name
+    if len(collections) > 1:
+        name = joint_label(request.collections[0].collection, collections, request.work.work)
+    conditions = Artifact(conditions_path(request.work.work, name), {"stage": "export conditions"})
     sets = [
         TopicSet(
             options.collection,
@@ -87,6 +88,11 @@ def export_conditions(request: ConditionsRequest) -> Path:
             _write_regressions(row, sets, folder, texts, request)
         conditions.finish(folder, rows=[row.system.name for row in rows])
     return conditions.path
+
+
+def conditions_path(work: Path, name: str) -> Path:
+    """Return where the conditions of a query set lie, or of several over the corpus called ``name``."""
+    return work / "exports" / f"{name}.conditions"
 
 
 def _names(request: ConditionsRequest) -> list[str]:
@@ -133,7 +139,7 @@ def _measured(of: SystemArtifacts, of_set: TopicSet, work: WorkOptions) -> Measu
         total, name = len(of_set.qrels), f"evaluating {of.system.name}"
         results = track(read_queries(of.run.path), total, name, "queries")
         figures = evaluate(of_set.qrels, results, of_set.measures).mean
-        if of.system.kind != "splade":
+        if of.system.indexed.kind != "splade":
             return Measured(figures, dict.fromkeys(figures, 0.0))
         tied = (
             (query, {docid: float(math.ceil(score)) for docid, score in scores.items()})
@@ -158,7 +164,7 @@ def _write_regressions(
     row: Row, sets: Sequence[TopicSet], folder: Path, texts: Path, request: ConditionsRequest
 ) -> None:
     system = row.system
-    if system.kind not in KINDS:
+    if system.indexed.kind not in KINDS:
         note(f"{system.name}: no regression, Anserini has none of its kind")
         return
     corpus_path = texts if system.kind == "bm25" else _vectors(row)
@@ -172,7 +178,7 @@ def _take_current(of: SystemArtifacts, of_set: TopicSet, folder: Path, work: Wor
     """Write the encoded queries and return the statistics of a Lucene index, where these are current."""
     with contextlib.ExitStack() as locks:
         # in the order of the data flow, so that no two processes wait for each other
-        for artifact in [of.queries, of.index] if of.engine.encodes else [of.index]:
+        for artifact in of.chain()[:-1]:
             locks.enter_context(artifact.reading(work.wait))
         if of.engine.encodes and of.queries.is_current():
             _write_encoded(of, of_set, folder)
@@ -184,10 +190,10 @@ def _take_current(of: SystemArtifacts, of_set: TopicSet, folder: Path, work: Wor
 
 
 def _write_encoded(of: SystemArtifacts, of_set: TopicSet, folder: Path) -> None:
-    if of.system.kind == "splade":
+    if of.system.indexed.kind == "splade":
         terms = of.options.search.max_query_terms
-        vectors = ((i, strongest(vector, terms)) for i, _, vector in read_vectors(of.queries.path))
-        of_set.write_impacts(folder, of.system.name, vectors)
+        vectors = [(i, strongest(vector, terms)) for i, _, vector in read_vectors(of.queries.path)]
+        of_set.write_impacts(folder, of.system.name, vectors, pyserini=of.system.kind == DOCUMENT_ONLY)
     else:
         rows = (
             (i, row.tolist()) for ids, rows in read_embeddings(of.queries.path) for i, row in zip(ids, rows)

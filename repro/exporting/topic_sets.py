@@ -80,15 +80,24 @@ class TopicSet:
         _write(folder / self.qrels_txt, (f"{query} 0 {docid} {grade}" for query, docid, grade in judgments))
 
     def write_impacts(
-        self, folder: Path, system: str, vectors: Iterable[tuple[str, Mapping[str, int]]]
+        self,
+        folder: Path,
+        system: str,
+        vectors: Iterable[tuple[str, Mapping[str, int]]],
+        pyserini: bool = False,
     ) -> None:
-        """Write encoded queries as Anserini's: each term as often as its impact says."""
-        repeated = (
-            (query, (" ".join([term] * impact) for term, impact in vector.items()))
+        """Write encoded queries as Anserini's, each term as often as its impact says; with ``pyserini`` also
+        in the form that Pyserini reads, whose searcher without an encoder counts each term.
+        """
+        repeated = {
+            query: " ".join(" ".join([term] * impact) for term, impact in vector.items())
             for query, vector in vectors
-        )
+        }
         path = folder / self.encoded_topics(system, "tsv")
-        _write(path, (f"{query}\t{' '.join(terms)}" for query, terms in repeated))
+        _write(path, (f"{query}\t{terms}" for query, terms in repeated.items()))
+        if pyserini:
+            topics = {query: {"title": terms} for query, terms in repeated.items()}
+            _write(folder / self.encoded_topics(system, "json"), [json.dumps(topics, ensure_ascii=False)])
 
     def write_embeddings(self, folder: Path, system: str, vectors: Iterable[tuple[str, list[float]]]) -> None:
         """Write encoded queries as Anserini's JSON lines."""

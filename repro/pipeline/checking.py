@@ -6,61 +6,103 @@ current for the collection and the weights that are there now. Then whatever sho
 of the table, the blocks of README.md and docs/) is rendered anew from them (``report.shown``).
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from typing import Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from repro.artifacts.graph import SystemArtifacts
-from repro.artifacts.store import differing
+import numpy as np
+
 from repro.base.errors import InputError
-from repro.base.files import sha256_file
 from repro.base.progress import note
 from repro.cli.options import MeasureOptions, SystemOptions
-from repro.collections.model import Qrels, judgments_checksum
-from repro.collections.opening import open_collection
+from repro.cli.shown_options import CorrectionOption, ShownOptions
+from repro.collections.model import Collection, Qrels, judgments_checksum
+from repro.collections.opening import joint_label, open_collection
 from repro.collections.scan import CorpusSummary, known_summary
-from repro.models.systems import find_system
-from repro.pipeline.opening import Corpus, artifacts_of
-from repro.pipeline.tabulating import TableRequest
+from repro.pipeline.checked_rows import changed_comparisons, row_problems
+from repro.pipeline.opening import Corpus
+from repro.pipeline.planning import TableRequest
 from repro.report import results
+from repro.report.joint import JointTable, names_of
 from repro.report.published import compare, failures
-from repro.report.shown import changed_renderings
-from repro.report.tables import read_table
-
-SHOWN = 5
-"""Queries that are named of many."""
-NO_FIGURES = ("run", "run_sha256", "reason", "weights", "unanswered", "manifests")
-"""Fields of a row that are compared otherwise, or do not matter: the place of a run."""
+from repro.report.shown import changed_joint, changed_renderings
+from repro.report.tables import read_record, read_table
 
 
 def check(request: TableRequest) -> int:
     """Print in what a collection's table differs from what it was measured from; 1 if in anything.
 
     A system whose figures FAIL against all that was published of it counts, too. Systems, measures and
-    options are the table's. InputError if there is no table, or the request has any of these.
+    options are the table's. Of several query sets, each one's table is checked, and the joint one against
+    these. InputError if there is no table, or the request has any of these.
     """
-    asked = (request.table.systems, request.systems, request.measures)
-    if asked != (None, SystemOptions(), MeasureOptions()):
+    asked = (request.table.systems, request.systems, request.measures, request.shown, request.correction)
+    if asked != (None, SystemOptions(), MeasureOptions(), ShownOptions(), CorrectionOption()):
         raise InputError(
             "--check takes systems, measures and options from the table that it checks; leave them out"
         )
-    options, work = request.collection, request.work.work
-    collection = open_collection(options.collection, options.split, work, claim=False)
-    path = request.table.tables / f"{collection.name}.json"
+    work = request.work.work
+    options = [of_set.collection for of_set in request.of_sets().values()]
+    sets = [open_collection(of.collection, of.split, work, claim=False) for of in options]
+    if len(sets) > 1:
+        return _check_sets(request, sets)
+    _, problems = _check(request, sets[0])
+    _tell(problems)
+    return int(bool(problems))
+
+
+def _check_sets(request: TableRequest, sets: list[Collection]) -> int:
+    """Check the tables of several query sets and their joint one, by the names and in the order that this has
+    for them.
+    """
+    name = joint_label(request.collection.collection, sets, request.work.work)
+    path, by_name = request.table.tables / f"{name}.json", {of.name: of for of in sets}
+    stored = read_record(path)
+    names = names_of(stored, path)
+    if names.keys() != by_name.keys():
+        raise InputError(
+            f"{path}: it is of {', '.join(names)}, and --topics names {', '.join(by_name)}; give those"
+        )
+    tables: dict[str, results.Table] = {}
+    found: dict[str, list[str]] = {}  # problems, each with the query sets that have it
+    try:
+        for own, topics in names.items():
+            tables[topics], problems = _check(request, by_name[own])
+            for problem in problems:
+                found.setdefault(problem, []).append(topics)
+    finally:  # an error loses none that was found before
+        _tell(f"{', '.join(having)}: {problem}" for problem, having in found.items())
+    problems = [*changed_joint(JointTable(name, tables), stored, path)]
+    _tell(problems)
+    _note(path, f"{len(tables)} query sets", problems)
+    return int(bool(found or problems))
+
+
+def _tell(problems: Iterable[str]) -> None:
+    for problem in problems:
+        print(problem)
+
+
+def _note(path: Path, checked: str, problems: list[str]) -> None:
+    counted = f"{len(problems):,} problem{'s' if len(problems) > 1 else ''}"
+    outcome = counted if problems else "every figure is as measured"
+    note(f"{path}: {checked}; {outcome}")
+
+
+def _check(request: TableRequest, collection: Collection) -> tuple[results.Table, list[str]]:
+    """Return the table of a query set, and in what it differs from what it was measured from."""
+    work, path = request.work.work, request.table.tables / f"{collection.name}.json"
     table, stored = read_table(path)
     summary, qrels = known_summary(collection, work), collection.qrels()
     problems = [*_changed_collection(table, summary, qrels)]
+    values: dict[str, np.ndarray] = {}
     for row in table.rows:
-        found = _row_problems(request, table, Corpus(collection, summary or table.corpus), row)
+        found = row_problems(request, table, Corpus(collection, summary or table.corpus), row, values)
         problems += [f"{row.system}: {problem}" for problem in found]
+    problems += changed_comparisons(table, values)
     problems += [*changed_renderings(table, stored, path), *_not_reproduced(table)]
-    for problem in problems:
-        print(problem)
     measured = sum(row.status == "measured" for row in table.rows)
-    outcome = _count(len(problems), "problem", "problems") if problems else "every figure is as measured"
-    note(f"{path}: {measured} of {len(table.rows)} systems, {table.queries:,} queries; {outcome}")
-    return int(bool(problems))
+    _note(path, f"{measured} of {len(table.rows)} systems, {table.queries:,} queries", problems)
+    return table, problems
 
 
 def _changed_collection(table: results.Table, summary: CorpusSummary | None, qrels: Qrels) -> Iterator[str]:
@@ -77,90 +119,6 @@ def _changed_collection(table: results.Table, summary: CorpusSummary | None, qre
         yield "the judgments are not those that the table was made from"
 
 
-def _row_problems(
-    request: TableRequest, table: results.Table, corpus: Corpus, row: results.Row
-) -> Iterator[str]:
-    """Yield what is wrong with a row: its weights, what its run was made from, its figures."""
-    if row.status != "measured":
-        if row != results.Row(row.system, row.kind, row.status, row.reason, spec=row.spec, hub=row.hub):
-            yield "it has figures, but was not run"
-        return
-    try:
-        of = artifacts_of(
-            find_system(row.spec), corpus, request.work, table.options, request.runs, download=False
-        )
-    except InputError as error:  # no weights any more, no such folder, or damaged ones
-        yield str(error)
-        return
-    recorded, there = ((record or {}).get("sha256") for record in (row.weights, _weights(of)))
-    if recorded != there:
-        yield f"other weights: SHA-256 {there}, and {recorded} when the table was made"
-        return
-    yield from _outdated(of)
-    yield from _changed_manifests(of, row)
-    try:
-        found = results.measure(of, row.spec, corpus.collection.qrels(), table.measures)
-    except InputError as error:
-        yield str(error)
-    else:
-        yield from _changed_figures(row, found)
-
-
-def _weights(of: SystemArtifacts) -> dict[str, str] | None:
-    return of.weights.record() if of.weights else None
-
-
-def _outdated(of: SystemArtifacts) -> Iterator[str]:
-    """Yield what is missing or was changed, and the first artifact that is stale: others follow from it."""
-    stale = False
-    for artifact in of.chain():
-        manifest = artifact.manifest()
-        if manifest is None:
-            yield f"{artifact.path} is missing, or has no manifest that vouches for it"
-            continue
-        if not stale and (names := differing(manifest["inputs"], artifact.inputs)):
-            stale = True
-            yield f"{artifact.path} is stale: {', '.join(names)} changed since it was made"
-        if artifact.single_file and manifest.get("sha256") != sha256_file(artifact.path):
-            yield f"{artifact.path} was changed after it was made: its SHA-256 is not its manifest's"
-
-
-def _changed_manifests(of: SystemArtifacts, row: results.Row) -> Iterator[str]:
-    there = results.manifests(of)
-    for artifact in of.chain():
-        path = artifact.manifest_path
-        if path.name in there and there[path.name] != row.manifests.get(path.name):
-            yield f"{path} is not the manifest that the table was made from"
-
-
-def _changed_figures(row: results.Row, found: results.Row) -> Iterator[str]:
-    """Yield in what a row differs from what its run, the judgments and the manifests give."""
-    if row.run_sha256 != found.run_sha256:
-        yield f"{found.run} is not the run that the table was made from"
-    before, now = set(row.unanswered), set(found.unanswered)
-    if lost := [query for query in found.unanswered if query not in before]:
-        yield f"{found.run} lacks {_some(lost)}, which it answered when the table was made"
-    if new := [query for query in row.unanswered if query not in now]:
-        yield f"{found.run} answers {_some(new)}, which it did not when the table was made"
-    for entry in fields(results.Row):
-        if entry.name not in NO_FIGURES:
-            recorded, there = _values(row, entry.name), _values(found, entry.name)
-            for name in recorded | there:
-                if not _same(recorded.get(name), there.get(name)):
-                    yield f"{name} is {recorded.get(name)} in the table, and {there.get(name)} as measured"
-
-
-def _values(row: results.Row, name: str) -> dict[str, Any]:
-    """Return a field's figures by their names: of intervals, the lower and the upper end."""
-    value = getattr(row, name)
-    if not isinstance(value, dict):
-        return {name: value}
-    if name == "intervals":
-        ends = ((measure, *interval) for measure, interval in value.items())
-        return {f"{measure} {end}": v for measure, *both in ends for end, v in zip(("low", "high"), both)}
-    return value
-
-
 def _not_reproduced(table: results.Table) -> Iterator[str]:
     for cell in failures(compare(table)):
         measured, published = f"{cell.measured:.{cell.digits + 1}f}", f"{cell.published:.{cell.digits}f}"
@@ -168,19 +126,3 @@ def _not_reproduced(table: results.Table) -> Iterator[str]:
             f"{cell.system}: FAIL: {cell.quantity} is {measured}, {published} by {cell.source}; the "
             f"difference may be {cell.okish:g} at most"
         )
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal, floats up to what another order of summing may change."""
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    return one == other
-
-
-def _some(queries: Sequence[str]) -> str:
-    named, more = ", ".join(queries[:SHOWN]), len(queries) > SHOWN
-    return f"{_count(len(queries), 'judged query', 'judged queries')} ({named}{', ...' if more else ''})"
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"

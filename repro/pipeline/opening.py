@@ -1,5 +1,6 @@
 """From options to a system's artifacts: the collection opened and read through once, the weights found."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,9 +28,26 @@ def open_corpus(options: CollectionOptions, work: WorkOptions) -> Corpus:
     return Corpus(collection, scan_corpus(collection, work.work, work.wait))
 
 
+def open_corpora(sets: Iterable[CollectionOptions], work: WorkOptions) -> list[Corpus]:
+    """Open query sets over one corpus, and read it through, if that was not done before.
+
+    InputError before that if one of them has no judged query, or another corpus.
+    """
+    collections = [open_collection(of.collection, of.split, work.work) for of in sets]
+    for collection in collections:
+        if collection.corpus != collections[0].corpus:
+            raise InputError(
+                f"--topics: {collections[0].name} and {collection.name} are over different corpora "
+                f"({collections[0].corpus}, {collection.corpus}); give those of one corpus"
+            )
+    for collection in collections:
+        collection.queries()
+    return [Corpus(of, scan_corpus(of, work.work, work.wait)) for of in collections]
+
+
 def find_weights(system: System, work: Path, download: bool = True) -> tuple[System, Weights | None]:
     """Return a system under the name that its weights give it in ``work``, and these; or NoWeights."""
-    if system.local is None and system.hub is None:
+    if system.indexed.local is None and system.indexed.hub is None:
         return system, None
     weights = resolve(system, download)
     return located(system, weights, work), weights

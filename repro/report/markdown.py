@@ -1,46 +1,80 @@
 """Results as Markdown: the measured table, the published one, and README's blocks between markers."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from repro.cli.shown_options import HOLM, TUKEY
+from repro.evaluation.comparison import ALPHA, TESTS, p_value
 from repro.models.systems import System
 from repro.report.claims import Evidence, original_sentences, sentences
+from repro.report.columns import BETTER, UNKNOWN, WORSE, Column, columns_of, mark
 from repro.report.published import ACTIVE_DIMS, PARAMETERS, Cell, Source, sources_of
 from repro.report.results import Row, Table
 
 DEV = "msmarco-passage/dev"
 """What the reproduced README's table was measured on."""
 FOLLOWS = {True: "follows from", False: "does not follow from", None: "cannot be told from"}
+ON_PAGES = ("parameters", "measures", "terms")
+"""The columns that a page shows."""
+MARKED_BY = {
+    HOLM: "paired randomisation test over queries, corrected for the number of systems (Holm)",
+    TUKEY: "randomised Tukey HSD test over queries, of all pairs of systems",
+}
 LABELS = {PARAMETERS: "parameters (M)", ACTIVE_DIMS: "terms/doc"}
 
 
-def measured_table(table_of: Table, machine: bool = True) -> str:
-    """Render a line for each row, the first measure with the 95 % confidence interval of its mean.
+def measured_table(table_of: Table) -> str:
+    """Render a line for each row, with the table's columns, and what their marks mean."""
+    lines = _lines(table_of, columns_of(table_of))
+    return "\n\n".join(filter(None, [lines, legend(table_of)]))
 
-    ``machine`` adds what differs from machine to machine: index size and speed.
-    """
-    first, *others = (str(measure) for measure in table_of.measures)
-    header = ["system", "type", "parameters", first, "95 %", *others, "terms/doc", "terms/query"]
-    header += ["index", "queries/s"] if machine else []
+
+def page_table(table_of: Table) -> str:
+    """Render what pages show: no mark, and nothing that differs from machine to machine."""
+    return _lines(table_of, columns_of(replace(table_of, columns=ON_PAGES), marks=False))
+
+
+def _lines(table_of: Table, columns: Sequence[Column]) -> str:
+    first = str(table_of.measures[0])
+    headers = [column.header for column in columns]
     lines = []
     for row in table_of.rows:
-        cells = [row.system, row.kind, _millions(row.parameters)]
-        if row.status != "measured":
-            lines.append([*cells, row.status, *["–"] * (len(header) - len(cells) - 1)])
-            continue
-        low, high = row.intervals[first]
-        cells += [f"{row.figures[first]:.4f}", f"{low:.2f}–{high:.2f}"]
-        cells += [f"{row.figures[measure]:.4f}" for measure in others]
-        cells += [_terms(row.document_terms), _terms(row.query_terms)]
-        if machine:
-            rate = row.queries_per_second
-            cells += [_megabytes(row.index_bytes), f"{rate:,.0f}" if rate else "–"]
-        lines.append(cells)
-    return table(header, lines)
+        cells = [UNKNOWN] * len(columns)
+        if row.status == "measured":
+            cells = [column.cell(row) for column in columns]
+        else:
+            cells[headers.index(first) if first in headers else 0] = row.status
+        lines.append([row.system, row.kind, *cells])
+    return table(["system", "type", *headers], lines)
+
+
+def differences_table(table_of: Table) -> str:
+    """Render how systems differ, with corrected p-values; with Tukey's correction, all pairs of systems."""
+    header = ["system", "than", "measure", "difference", "95 %", "d"]
+    header += [f"p, {name}" for name in TESTS[table_of.correction]]
+    lines = []
+    for of in table_of.comparisons:
+        effect = UNKNOWN if of.effect is None else f"{of.effect:+.2f}"
+        cells = [of.measure, f"{of.mean:+.4f}", f"{of.low:+.4f} to {of.high:+.4f}", effect]
+        p_values = [p_value(of.t_test_corrected), f"{p_value(of.p_corrected)} {mark(of):1}"]
+        counts = [f"{count:,}" for count in (of.better, of.equal, of.worse)]
+        lines.append([of.system, of.other, *cells, *p_values, *counts])
+    return table([*header, "better", "equal", "worse"], lines)
 
 
 def not_run_list(rows: Iterable[Row]) -> str:
     """List the systems that were not run, each with the reason."""
-    return "\n".join(f"- {row.system} not run: {row.reason}" for row in rows if row.status != "measured")
+    return bullets(not_run(rows))
+
+
+def not_run(rows: Iterable[Row]) -> list[str]:
+    """Return a sentence for each system that was not run, with the reason."""
+    return [f"{row.system} not run: {row.reason}" for row in rows if row.status != "measured"]
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """Render lines as a list."""
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def published_table(systems: Iterable[System]) -> str:
@@ -59,20 +93,36 @@ def published_table(systems: Iterable[System]) -> str:
 
 def compared_table(cells: Sequence[Cell]) -> str:
     """Render published figures beside measured ones, then what was measured on what, and the sources."""
+    first = cells[0]
+    measured_on = f"Measured on {first.collection}: {first.queries:,} judged queries, text {first.text}."
+    rendered = table(*compared_cells(cells))
+    return f"{rendered}\n\n{measured_on}\n{_sources(sources_of(first.collection), texts=True)}"
+
+
+def compared_cells(cells: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
+    """Return the header, and a line for each published figure."""
     header = ["system", "figure", "measured", "published", "difference", "verdict", "OK", "OKish", "source"]
     lines = []
     for cell in cells:
         digits = cell.digits
-        measured, difference = "–", "–"
+        measured, difference = UNKNOWN, UNKNOWN
         if cell.measured is not None and cell.difference is not None:
             measured = f"{cell.measured:.{digits + 1}f}"
             difference = f"{cell.difference:+.{digits + 1}f}"
-        figures = [measured, f"{cell.published:.{digits}f}", difference, cell.verdict or "–"]
+        figures = [measured, f"{cell.published:.{digits}f}", difference, cell.verdict or UNKNOWN]
         bounds = [f"± {bound:.{digits + 1}f}" for bound in (cell.ok, cell.okish)]
         lines.append([cell.system, LABELS.get(cell.quantity, cell.quantity), *figures, *bounds, cell.source])
-    first = cells[0]
-    measured_on = f"Measured on {first.collection}: {first.queries:,} judged queries, text {first.text}."
-    return f"{table(header, lines)}\n\n{measured_on}\n{_sources(sources_of(first.collection), texts=True)}"
+    return header, lines
+
+
+def legend(table_of: Table) -> str:
+    """Return what the marks mean, and of what the p-values are; empty if there is nothing to be compared."""
+    if not table_of.comparisons:
+        baseline = table_of.row(table_of.baseline) if table_of.baseline else None
+        lacks = baseline is not None and baseline.status != "measured"
+        return f"Nothing was compared: the baseline {table_of.baseline} was not run." if lacks else ""
+    test = f"{MARKED_BY[table_of.correction]}, p < {ALPHA:g}"
+    return f"{BETTER} {WORSE} significantly better, worse than {table_of.baseline}: {test}."
 
 
 def claims_list(evidence: Evidence) -> str:
@@ -156,17 +206,3 @@ def _sources(sources: Mapping[str, Source], texts: bool = False) -> str:
 
 def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def _millions(parameters: int | None) -> str:
-    return "–" if parameters is None else f"{parameters / 1e6:.1f}M"
-
-
-def _terms(terms: float | None) -> str:
-    return "–" if terms is None else str(terms) if isinstance(terms, int) else f"{terms:.2f}"
-
-
-def _megabytes(size: int | None) -> str:
-    if size is None:
-        return "–"
-    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"

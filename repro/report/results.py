@@ -1,24 +1,27 @@
 """The rows of a results table: what was measured, read from runs and manifests, or why it was not."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
+
 from repro.artifacts.graph import SystemArtifacts
-from repro.artifacts.store import Artifact
-from repro.base.errors import InputError
 from repro.base.files import sha256_file
 from repro.base.progress import track
 from repro.cli.options import SystemOptions
 from repro.cli.parsing import arguments
+from repro.cli.shown_options import DEFAULT_COLUMNS, HOLM
 from repro.collections.model import Qrels
 from repro.collections.scan import CorpusSummary
 from repro.engines import option_groups
+from repro.evaluation.comparison import TESTS, Comparison, compare_systems
 from repro.evaluation.measures import Measure, evaluate
 from repro.evaluation.significance import intervals
 from repro.formats.runs import read_queries
 from repro.models.systems import System
+from repro.report.resources import resources
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Row:
     """One system's line. Figures are missing when it was not measured; ``reason`` then says why.
 
     ``figures`` has each measure's mean over all judged queries, ``intervals`` the 95 % confidence interval of
-    that mean; ``document_terms`` and ``query_terms`` are mean numbers of non-zero terms, or a dense model's
-    dimensions; ``parameters`` counts the model's; ``index_bytes`` is the size of the index on disk.
+    that mean; what ``parameters``, terms, sizes, rates and joules are, ``report.resources`` says, and
+    ``unknown`` why one of them is missing.
 
     ``spec`` is what ``--systems`` calls the system, ``hub`` its model's name on the Hub, ``options`` the
     command line of its options that are not the default. ``unanswered`` are the judged queries that the run
@@ -43,9 +46,15 @@ class Row:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     document_terms: float | None = None
     query_terms: float | None = None
+    flops: float | None = None
     index_bytes: int | None = None
     queries: int | None = None
+    documents_per_second: float | None = None
     queries_per_second: float | None = None
+    queries_per_second_with_encoding: float | None = None
+    joules_per_document: float | None = None
+    joules_per_query: float | None = None
+    unknown: dict[str, str] = field(default_factory=dict)
     run: str = ""
     run_sha256: str = ""
     weights: dict[str, str] | None = None
@@ -62,7 +71,7 @@ class Table:
 
     ``dataset`` is the collection's id if it is one of ir_datasets', ``judgments`` the checksum of its qrels.
     ``shown`` are the systems that the pages of README.md and docs/ show, none unless the options are the
-    defaults.
+    defaults. ``comparisons`` are those of the rows with that of ``baseline``, none if that was not run.
     """
 
     collection: str
@@ -74,6 +83,10 @@ class Table:
     judgments: str = ""
     options: SystemOptions = SystemOptions()
     shown: tuple[str, ...] = ()
+    columns: tuple[str, ...] = DEFAULT_COLUMNS
+    baseline: str | None = None
+    correction: str = HOLM
+    comparisons: tuple[Comparison, ...] = ()
 
     @property
     def text(self) -> str:
@@ -92,32 +105,29 @@ class Table:
         """Return the same table with these rows."""
         return replace(self, rows=rows)
 
+    def row(self, system: str) -> Row | None:
+        """Return a system's row; None if it has none."""
+        return next((row for row in self.rows if row.system == system), None)
 
-def measure(of: SystemArtifacts, spec: str, qrels: Qrels, measures: Sequence[Measure]) -> Row:
+
+def measure(
+    of: SystemArtifacts, spec: str, qrels: Qrels, measures: Sequence[Measure], flops: bool = False
+) -> tuple[Row, np.ndarray]:
     """Evaluate a system's run, read a query at a time, and gather the figures of its manifests.
 
-    Whoever calls it has seen that all artifacts are current, and that they will stay.
+    Return the row, and each query's figures, queries x measures. ``flops`` is for ``resources``. Whoever
+    calls it has seen that all artifacts are current, and that they will stay.
     """
     unanswered = dict.fromkeys(qrels)
     results = track(read_queries(of.run.path), len(qrels), f"evaluating {of.system.name}", "queries")
     figures = evaluate(qrels, _struck_off(results, unanswered), measures)
-    run = _manifest(of.run)
-    index_bytes = None if of.engine.combines else _manifest(of.index)["bytes"]
-    document_terms = query_terms = None
-    if of.engine.encodes:
-        document_terms, query_terms = _terms(of.documents), _terms(of.queries)
-    return Row(
+    row = Row(
         system=of.system.name,
         kind=of.system.kind,
         status="measured",
-        parameters=_parameters(of) or None,
         figures=figures.mean,
         intervals=intervals(figures),
-        document_terms=document_terms,
-        query_terms=query_terms,
-        index_bytes=index_bytes,
         queries=len(qrels),
-        queries_per_second=run["queries_per_second"],
         run=str(of.run.path),
         run_sha256=sha256_file(of.run.path),
         weights=of.weights.record() if of.weights else None,
@@ -126,7 +136,17 @@ def measure(of: SystemArtifacts, spec: str, qrels: Qrels, measures: Sequence[Mea
         options=_changed_options(of),
         unanswered=list(unanswered),
         manifests=manifests(of),
+        **vars(resources(of, flops)),
     )
+    return row, figures.values()
+
+
+def compare_rows(table: Table, values: Mapping[str, np.ndarray]) -> tuple[Comparison, ...]:
+    """Return the comparisons of a table's measured rows; ``values`` has what ``measure`` found, by system."""
+    if table.baseline is None or table.baseline not in values:
+        return ()
+    measures = [str(measure) for measure in table.measures]
+    return tuple(compare_systems(values, measures, table.baseline, table.correction))
 
 
 def not_run(system: System, spec: str, reason: str) -> Row:
@@ -162,43 +182,39 @@ def as_records(table: Table) -> list[dict[str, Any]]:
 
 def as_csv(table: Table) -> str:
     """Return the rows as CSV, a column a measure."""
+    return to_csv(flat_records(table))
+
+
+def to_csv(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return flat records as CSV."""
     import pandas
+
+    return pandas.DataFrame(list(records), dtype=object).to_csv(index=False)
+
+
+def flat_records(table: Table) -> list[dict[str, Any]]:
+    """Return the rows as dictionaries without lists and dictionaries in them, for CSV."""
 
     def flat(record: dict[str, Any]) -> dict[str, Any]:
         figures, bounds, weights = (record.pop(name) for name in ("figures", "intervals", "weights"))
-        del record["unanswered"], record["manifests"]
+        del record["unanswered"], record["manifests"], record["unknown"]
         low = {f"{measure} low": of[0] for measure, of in bounds.items()}
         high = {f"{measure} high": of[1] for measure, of in bounds.items()}
-        return {**record, "weights": weights and weights["source"], **figures, **low, **high}
+        compared = {"baseline": table.baseline} | _flat_comparisons(table, record["system"])
+        return {**record, "weights": weights and weights["source"], **figures, **low, **high, **compared}
 
-    return pandas.DataFrame.from_records([flat(record) for record in as_records(table)]).to_csv(index=False)
-
-
-def _manifest(artifact: Artifact) -> dict[str, Any]:
-    manifest = artifact.manifest()
-    if manifest is None:
-        raise InputError(
-            f"{artifact.path} has no manifest any more; run the same command again to make it anew"
-        )
-    return manifest
+    return [flat(record) for record in as_records(table)]
 
 
-def _parameters(of: SystemArtifacts) -> int:
-    """Return the number of parameters of all models that a run comes from."""
-    made = of.documents if of.engine.encodes else of.run
-    return _manifest(made).get("parameters", 0) + sum(map(_parameters, of.parts))
-
-
-def _terms(encoded: Artifact) -> float:
-    """Mean active terms of a text, or the dimensions of a dense vector.
-
-    InputError if they were not counted.
-    """
-    match _manifest(encoded)["counts"]:
-        case {"dimensions": int(dimensions)}:
-            return dimensions
-        case {"active_terms": int(terms), "texts": int(texts)} if texts:
-            return terms / texts
-    raise InputError(
-        f"{encoded.manifest_path}: its counts cannot be read; make it anew (python -m repro.encode --force)"
-    )
+def _flat_comparisons(table: Table, system: str) -> dict[str, Any]:
+    """Return a system's comparisons with the baseline, for CSV."""
+    by_model, by_randomisation = (f"p, {name}" for name in TESTS[table.correction])
+    columns = {"mean": "difference", "low": "difference low", "high": "difference high", "effect": "d"}
+    columns |= {"t_test_corrected": by_model, "p_corrected": by_randomisation, "significant": "significant"}
+    columns |= {name: name for name in ("better", "equal", "worse")}
+    return {
+        f"{of.measure} {label}": getattr(of, name)
+        for of in table.comparisons
+        if of.system == system and of.other == table.baseline
+        for name, label in columns.items()
+    }

@@ -4,7 +4,7 @@ All that is written follows from the table alone, so that ``pipeline.checking`` 
 there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -14,34 +14,51 @@ from repro.base.errors import InputError
 from repro.base.files import read_json, write_json, write_text
 from repro.base.progress import note
 from repro.cli.options import SystemOptions
+from repro.cli.shown_options import column_names
 from repro.collections.scan import CorpusSummary
+from repro.evaluation.comparison import Comparison
 from repro.evaluation.measures import parse_measures
 from repro.models.systems import System, table_systems
 from repro.report import claims, markdown
+from repro.report.columns import mark
 from repro.report.published import compare, published
 from repro.report.readme import pages, shown_systems, update_block
 from repro.report.results import Row, Table, as_csv, as_records
 
 ORIGINAL = "The reproduced README's own sentences, and whether their numbers follow from its figures:"
 
+DIFFERENCES = (
+    "Differences of means over queries with their 95 % intervals (bootstrap), Cohen's d of paired values, "
+    "corrected p-values, and the queries on which a system is better, equal, worse:"
+)
 
-def write_table(table: Table, folder: Path) -> None:
-    """Print ``table``, write it to ``folder``, and what pages show of it to these.
 
-    A page's table is left alone if a system that it shows would go.
+def write_table(table: Table, folder: Path, show: bool = True) -> dict[str, Any]:
+    """Write ``table`` to ``folder``, and what pages show of it to these; print it, unless told otherwise.
+
+    Return what was written as JSON. A page's table is left alone if a system that it shows would go.
     """
-    print(printed(table))
+    if show:
+        print(printed(table))
+    return write_results(table.collection, files(table), record(table), blocks(table), folder)
+
+
+def write_results(
+    name: str, texts: Mapping[str, str], of: Mapping[str, Any], shown: Mapping[str, str], folder: Path
+) -> dict[str, Any]:
+    """Write the files of a table called ``name``, its record, and its blocks of pages; return the record."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / table.collection
-    for suffix, text in files(table).items():
+    path = folder / name
+    for suffix, text in texts.items():
         write_text(Path(f"{path}{suffix}"), text)
-    write_json(Path(f"{path}.json"), record(table) | {"made": provenance()})
+    stored = {**of, "made": provenance()}
+    write_json(Path(f"{path}.json"), stored)
     wrote = [f"{path}.md, .csv, .json"]
-    shown = blocks(table)
     for page in pages():
-        updated = [name for name, text in shown.items() if update_block(page, name, text)]
-        wrote += [str(page)] if any(table.collection in name for name in updated) else []
+        updated = [block for block, text in shown.items() if update_block(page, block, text)]
+        wrote += [str(page)] if any(name in block for block in updated) else []
     note(f"wrote {' and '.join(wrote)}")
+    return stored
 
 
 def printed(table: Table) -> str:
@@ -55,6 +72,8 @@ def printed(table: Table) -> str:
 def files(table: Table) -> dict[str, str]:
     """Return the text of each file that is written, the JSON aside, by its suffix."""
     parts, measured = [printed(table)], claims.of_table(table)
+    if table.comparisons:
+        parts += [DIFFERENCES, markdown.differences_table(table)]
     if claimed := markdown.claims_list(measured):
         parts.append(claimed)
     if compare(table):
@@ -78,17 +97,27 @@ def record(table: Table) -> dict[str, Any]:
         "measures": [str(measure) for measure in table.measures],
         "options": asdict(table.options),
         "shown": list(table.shown),
+        "columns": list(table.columns),
+        "baseline": table.baseline,
+        "correction": table.correction,
+        "comparisons": [asdict(of) | {"mark": mark(of)} for of in table.comparisons],
         "rows": as_records(table),
         "published": [asdict(cell) for cell in compare(table)],
         "claims": claims.sentences(claims.of_table(table)),
     }
 
 
-def read_table(path: Path) -> tuple[Table, dict[str, Any]]:
-    """Return the table that a file holds, and the file's content; InputError if it holds none."""
-    stored = read_json(path)
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a table's file holds; InputError if there is none."""
+    stored: dict[str, Any] | None = read_json(path)
     if stored is None:
         raise InputError(f"{path}: no table there; make it first, by the same command without --check")
+    return stored
+
+
+def read_table(path: Path) -> tuple[Table, dict[str, Any]]:
+    """Return the table that a file holds, and the file's content; InputError if it holds none."""
+    stored = read_record(path)
     try:
         groups = {entry.name: type(getattr(SystemOptions(), entry.name)) for entry in fields(SystemOptions)}
         table = Table(
@@ -101,6 +130,10 @@ def read_table(path: Path) -> tuple[Table, dict[str, Any]]:
             judgments=stored["judgments"],
             options=SystemOptions(**{name: of(**stored["options"][name]) for name, of in groups.items()}),
             shown=tuple(stored["shown"]),
+            columns=column_names(",".join(stored["columns"])),
+            baseline=stored["baseline"],
+            correction=stored["correction"],
+            comparisons=tuple(map(_read_comparison, stored["comparisons"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
@@ -122,22 +155,26 @@ def blocks(table: Table) -> dict[str, str]:
         "published": markdown.published_table(table_systems().values()),
         "claims published": "\n\n".join(said),
     }
-    if table.shown and not shown_elsewhere(table):
+    if table.shown and not shown_elsewhere(table.collection, table.shown):
         rows = table.of([row for row in table.rows if row.system in table.shown])
-        found[f"table {table.collection}"] = markdown.measured_table(rows, machine=False)
+        found[f"table {table.collection}"] = markdown.page_table(rows)
         found[f"claims {table.collection}"] = markdown.claims_list(claims.of_table(rows))
     return found
 
 
-def shown_elsewhere(table: Table) -> set[str]:
+def shown_elsewhere(collection: str, shown: Collection[str]) -> set[str]:
     """Return the systems that pages show of the collection and that are not among the rows ``shown``."""
-    found = (shown_systems(page, f"table {table.collection}") for page in pages())
-    return set().union(*found) - set(table.shown)
+    found = (shown_systems(page, f"table {collection}") for page in pages())
+    return set().union(*found) - set(shown)
 
 
 def _with_published_figures(table: Table) -> list[System]:
     names = [of.name for of in published() if of.figures and any(map(of.of, table.rows))]
     return [table_systems()[name] for name in names if name in table_systems()]
+
+
+def _read_comparison(record: Mapping[str, Any]) -> Comparison:
+    return Comparison(**{name: value for name, value in record.items() if name != "mark"})
 
 
 def _read_row(record: Mapping[str, Any]) -> Row:

@@ -17,8 +17,14 @@ from ciff_reading import read_ciff
 from conftest import DOCUMENTS, run_here, succeed, write_beir
 from scipy.sparse import csr_matrix
 
+from repro.base.errors import InputError
+from repro.base.files import read_json
+from repro.exporting.ciff_check import verify
+from repro.exporting.narrowing import Narrowing
+from repro.formats.ciff import Header, PostingsList, write_ciff
 from repro.formats.impact_vectors import read_vectors
 from repro.lucene.java import anserini_jar, find_java
+from repro.lucene.posting_lists import PostingsReader
 
 ENCODED = "work/encoded/tiny/splade-tiny"
 
@@ -51,6 +57,75 @@ def test_the_ciff_file_has_the_postings_of_the_index(folder):
     assert vectors == {vector.id: vector.vector for vector in read_vectors(folder / ENCODED)}
     assert found.lengths == {docid: sum(vector.values()) for docid, vector in vectors.items()}
     assert found.header.total_terms_in_collection == sum(found.lengths.values())
+
+
+@pytest.mark.parametrize("options", [[], ["--bits", "5"], ["--bits", "5", "--fit", "rescale"]])
+def test_the_ciff_file_is_read_back_and_compared(folder, options):
+    """Impacts of five bits are those of the index, narrowed."""
+    command = (
+        "repro.export",
+        "ciff",
+        "--collection",
+        "tiny",
+        "--system",
+        "splade-tiny",
+        "--verify",
+        *options,
+    )
+    done = run_here(*command, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    path = folder / done.stdout.strip()
+    counts = read_json(path.with_name(f"{path.name}.manifest.json"))["counts"]
+    counts = ", ".join(f"{counts[name]:,} {name}" for name in ("terms", "postings", "documents"))
+    index = "lucene-impact.tiny.splade-tiny"
+    assert done.stderr.splitlines()[-1] == f"{path.name}: read back: {counts}, equal to those of {index}"
+
+
+def with_impact(lists: list[PostingsList], docids: list[str]) -> None:
+    lists[7].impacts[0] += 1
+
+
+def with_document(lists: list[PostingsList], docids: list[str]) -> None:
+    which = next(i for i, of_term in enumerate(lists) if of_term.documents.tolist() == [0])
+    lists[which].documents[0] = 1
+
+
+def without_posting(lists: list[PostingsList], docids: list[str]) -> None:
+    which = next(i for i, of_term in enumerate(lists) if len(of_term.documents) > 1)
+    term, *arrays = lists[which]
+    lists[which] = PostingsList(term, *(array[:-1] for array in arrays))
+
+
+def without_term(lists: list[PostingsList], docids: list[str]) -> None:
+    del lists[-1]
+
+
+def with_ids_exchanged(lists: list[PostingsList], docids: list[str]) -> None:
+    docids[1], docids[2] = docids[2], docids[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (with_impact, r"posting 0 of '.*' is document . with impact (\d+), and in the index document . with"),
+        (with_document, r"posting 0 of '.*' is document 1 with impact \d+, and in the index document 0"),
+        (without_posting, r"posting \d of '.*' is missing, and in the index document"),
+        (without_term, r"term \d+ is missing, and in the index '"),
+        (with_ids_exchanged, r"document 1 is 'd3' with length [\d,]+, and in the index 'd2' with length"),
+    ],
+)
+def test_a_ciff_file_with_anything_else_is_told(folder, tmp_path, change, told):
+    """Files in the format, each with one thing that is not the index's."""
+    index, path = folder / "work/indexes/lucene-impact.tiny.splade-tiny", tmp_path / "index.ciff"
+    with PostingsReader(index) as reader:
+        lists = [PostingsList(term, *map(np.copy, arrays)) for term, *arrays in reader.lists()]
+        docids = list(reader.docids())
+    change(lists, docids)
+    total = sum(int(of_term.impacts.sum()) for of_term in lists)
+    with open(path, "wb") as file:
+        write_ciff(file, Header(len(lists), len(docids), total, "changed"), lists, docids)
+    with pytest.raises(InputError, match=told):
+        verify(path, index, Narrowing(greatest=1000, limit=1000))
 
 
 def export(folder: Path, form: str, *options: str) -> Path:

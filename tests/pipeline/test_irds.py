@@ -1,9 +1,12 @@
 """ir_datasets ids, through ir_datasets' own API, with a small data set registered there."""
 
 import json
+import runpy
 
 import pytest
-from conftest import REPOSITORY, refused, run
+from conftest import REPOSITORY, refused, run_here, succeed
+
+from repro.base.files import read_json
 
 REGISTER = """
 import ir_datasets
@@ -16,9 +19,10 @@ folder = Path({folder!r})
 docs = TsvDocs(LocalDownload(folder / "docs.tsv"), namespace="tiny-passage")
 queries = TsvQueries(LocalDownload(folder / "queries.tsv"))
 qrels = TrecQrels(LocalDownload(folder / "qrels.txt"), {{1: "relevant"}})
+small = TrecQrels(LocalDownload(folder / "small.txt"), {{1: "relevant"}})
 ir_datasets.registry.register("tiny-passage", Dataset(docs))
 ir_datasets.registry.register("tiny-passage/dev", Dataset(docs, queries, qrels))
-ir_datasets.registry.register("tiny-passage/dev/small", Dataset(docs, queries, qrels))
+ir_datasets.registry.register("tiny-passage/dev/small", Dataset(docs, queries, small))
 
 
 class Warc(TsvDocs):
@@ -46,28 +50,29 @@ def registered(tmp_path_factory):
     )
     (folder / "queries.tsv").write_text("q1\twhen does the sea rise\nq2\twhy bread rises\nq3\tnot judged\n")
     (folder / "qrels.txt").write_text("q1 0 d1 1\nq2 0 d2 1\n")
+    (folder / "small.txt").write_text("q2 0 d2 1\n")
     (folder / "sitecustomize.py").write_text(REGISTER.format(folder=str(folder)))
     return folder, {"PYTHONPATH": f"{folder}:{REPOSITORY}"}
 
 
-def test_id_goes_to_the_table_and_the_corpus_is_shared(registered):
+def test_ids_go_to_one_table_and_the_corpus_is_shared(registered):
     folder, environment = registered
-    command = ["repro.table", "--systems", "bm25,splade-tiny", "--collection"]
-    first = run(*command, "tiny-passage/dev", cwd=folder, **environment)
-    assert first.returncode == 0, first.stderr
-    rows = json.loads((folder / "tables/tiny-passage-dev.json").read_text())["rows"]
-    assert [row["figures"]["RR@10"] for row in rows] == [1.0, 1.0] and rows[0]["queries"] == 2
-    second = run(*command, "tiny-passage/dev/small", "--dry-run", cwd=folder, **environment)
-    assert [line.split()[2] for line in second.stdout.splitlines()] == [
-        *("repro.search", "repro.encode", "repro.search")  # the corpus is not encoded or indexed again
-    ]
-    assert (folder / "work/indexes/lucene-impact.tiny-passage.splade-tiny").is_dir()
+    command = ["repro.table", "--systems", "bm25,splade-tiny", "--collection", "tiny-passage", "--topics"]
+    runpy.run_path(str(folder / "sitecustomize.py"))
+    printed = succeed(*command, "dev,dev/small", cwd=folder, by=run_here, **environment)
+    assert printed.startswith("tiny-passage-dev+dev-small, judged queries: 2 of dev, 1 of dev/small\n")
+    rows = json.loads((folder / "tables/tiny-passage-dev+dev-small.json").read_text())["rows"]
+    assert [row["figures"]["RR@10"] for row in rows] == [1.0] * 4
+    encoded = read_json(folder / "work/encoded/tiny-passage/splade-tiny.manifest.json")
+    index = read_json(folder / "work/indexes/lucene-impact.tiny-passage.splade-tiny.manifest.json")
+    assert encoded["collection"] == "tiny-passage-dev"  # and not once more for the other
+    assert "--collection tiny-passage/dev --" in index["made"]["command"]
 
 
 def test_id_without_queries_or_with_a_split_is_refused(registered):
     folder, environment = registered
     stage = ["repro.table", "--systems", "bm25", "--collection"]
-    assert "has no qrels" in refused(*stage, "tiny-passage", cwd=folder, **environment)
+    assert "has no queries" in refused(*stage, "tiny-passage", cwd=folder, **environment)
     assert "names its own split" in refused(
         *stage, "tiny-passage/dev", "--split", "x", cwd=folder, **environment
     )

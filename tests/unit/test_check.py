@@ -1,7 +1,7 @@
 """``python -m repro.table --check``: what was measured passes, and each change afterwards is told.
 
-The stages' work is put in its place by the store itself, without the engines: runs, manifests, an index and
-vectors of no content. tests/pipeline/test_table.py checks a table of real ones.
+The stages' work is put in its place (``made_artifacts``); tests/pipeline/test_table.py checks a table of real
+runs.
 """
 
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import refused, run_here, succeed
+from made_artifacts import FACTS, put, put_system
 
 from repro.cli.options import CollectionOptions, WorkOptions
 from repro.collections.beir import BeirFolder
 from repro.collections.model import Collection
-from repro.formats.runs import write_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
 from repro.pipeline import checking, opening
@@ -26,28 +26,6 @@ RESULTS = {"q1": {"d1": 3.0, "d4": 2.0}, "q2": {"d6": 3.0, "d2": 2.0}, "q3": {"d
 PAGE = (
     "before\n<!-- table tiny-test -->\n<!-- /table tiny-test -->\n<!-- published -->\n<!-- /published -->\n"
 )
-FACTS = {"documents": 6, "texts": 6, "active_terms": 600, "queries": 3}
-
-
-def put(artifact, results=None, **facts):
-    """Put an artifact in its place; of a run, its results."""
-    partial = artifact.begin()
-    if results is not None:
-        write_run(partial, results.items(), "tag")
-    artifact.finish(partial, counts=FACTS, **facts)
-
-
-def put_system(name, results):
-    """Put all in its place that a system's row is measured from."""
-    of = open_artifacts(name, CollectionOptions("tiny"), WorkOptions(Path("work")))
-    if of.engine.combines:
-        put(of.run, results, queries_per_second=500.0, parameters=0)
-        return
-    if of.engine.encodes:
-        put(of.documents, parameters=4_416_698, settings={})
-        put(of.queries, parameters=4_416_698, settings={})
-    put(of.index, built={}, bytes=2048, written_by=of.engine.written_by())
-    put(of.run, results, queries_per_second=1000.0)
 
 
 @pytest.fixture
@@ -198,7 +176,8 @@ def test_other_weights(made):
 def test_a_model_that_is_gone(made):
     shutil.copytree(resolve(find_system("splade-tiny")).path, "mine")
     put_system("splade:mine", RESULTS)
-    table("--systems", "bm25,splade-tiny,splade-mini,splade:mine")
+    twice = "bm25, splade-tiny, splade-mini, splade:mine, splade:./mine"
+    assert "worse than splade.mine-" in table("--systems", twice, "--baseline", " splade:./mine")
     assert not check()
     shutil.rmtree("mine")
     (problem,) = check()
@@ -251,6 +230,38 @@ def test_an_edited_table(made):
     problems = check()
     assert any(problem.startswith("bm25: RR@10 is 0.6 in the table, and 0.5") for problem in problems)
     assert any(problem.startswith("README.md, line ") for problem in problems)  # it has the measured figure
+
+
+def test_an_edited_comparison(made):
+    """Both systems have the same figure for each query; a difference was made up."""
+    path = Path("tables/tiny-test.json")
+    stored = json.loads(path.read_text())
+    first = stored["comparisons"][0]
+    assert (first["system"], first["other"], first["measure"]) == ("splade-tiny", "bm25", "RR@10")
+    assert (first["mean"], first["p"], first["p_corrected"], first["mark"]) == (0.0, 1.0, 1.0, "")
+    first |= {"mean": 0.25, "p_corrected": 0.01}
+    path.write_text(json.dumps(stored))
+    problems = check()
+    assert problems[:2] == [
+        "splade-tiny beside bm25, RR@10: mean is 0.25 in the table, and 0.0 as measured",
+        "splade-tiny beside bm25, RR@10: p_corrected is 0.01 in the table, and 1.0 as measured",
+    ]
+    assert "tables/tiny-test.json: 'comparisons' is not what its rows give" in problems  # it lacks the mark
+    assert any("tables/tiny-test.md, line " in problem and "▲" in problem for problem in problems)
+    stored["comparisons"] = stored["comparisons"][1:]
+    path.write_text(json.dumps(stored))
+    assert (
+        "the systems that are compared are not those of the rows, the baseline and the correction" in check()
+    )
+
+
+def test_a_baseline_that_was_not_run_leaves_a_table_without_comparisons(made):
+    printed = table("--systems", "bm25,splade-tiny,splade-mini", "--baseline", "splade-mini")
+    assert "Nothing was compared: the baseline splade-mini was not run." in printed
+    assert "significantly" not in printed and "0.5000" in printed
+    stored = json.loads(Path("tables/tiny-test.json").read_text())
+    assert (stored["baseline"], stored["comparisons"]) == ("splade-mini", [])
+    assert not check()
 
 
 def test_a_system_without_weights_has_no_figure_even_if_a_run_lies_there(made):

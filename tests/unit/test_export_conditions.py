@@ -67,7 +67,7 @@ def test_a_fusion_names_its_runs_and_its_depth(folder, models):
 
 def test_a_fusion_over_several_query_sets_has_no_condition(folder, models):
     """Its command would name the runs of one."""
-    commands, noted = export(folder, f"bm25,{FUSION}", "--split", "test,dev")
+    commands, noted = export(folder, f"bm25,{FUSION}", "--topics", "test,dev")
     assert [*commands] == ["bm25"] and no_condition(FUSION) in noted
 
 
@@ -91,6 +91,12 @@ def test_a_command_names_the_same_places_with_a_model_and_without(folder, models
     rows = [Row(of.system, "tiny", of.work, of.options, [found], [None]) for found in (of, None)]
     for place in (search_command, lambda row: row.index, lambda row: row.model, lambda row: row.documents):
         assert place(rows[0]) == place(rows[1])
+
+
+def test_static_queries_that_are_not_encoded_leave_their_row_without_a_condition(folder, models):
+    """Its topics would be no file."""
+    commands, noted = export(folder, f"bm25,splade-doc:{SYSTEM}")
+    assert [*commands] == ["bm25"] and no_condition(f"splade-doc.{SYSTEM}") in noted
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """Published figures beside measured ones: which are compared, and with what verdict."""
 
+import importlib.metadata
+import importlib.util
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -144,3 +147,18 @@ def test_figures_are_those_that_were_published():
         if track != "dev/small":
             stored = of["splade-v3"][f"pyserini-{track}"]
             assert list(stored.values()) == [figures[name] for name in ("map", "ndcg@10", "r@1000")]
+
+
+def test_figures_of_pyserini_are_those_that_it_ships():
+    if (version := importlib.metadata.version("pyserini")) != "1.6.0":
+        pytest.skip(f"systems.yaml has the figures of Pyserini 1.6.0, and {version} is installed")
+    package = Path(importlib.util.find_spec("pyserini").origin).parent
+    conditions = yaml.safe_load((package / "2cr/msmarco-v1-passage.yaml").read_text())["conditions"]
+    theirs = {condition["name"]: condition["topics"] for condition in conditions}
+    ours = {system.name: system.figures for system in published()}
+    measures = {"AP(rel=2)": "MAP", "nDCG@10": "nDCG@10", "R(rel=2)@1000": "R@1K"}
+    for name, condition in (("bm25", "bm25-default"), ("splade-v3", "splade-v3-pytorch")):
+        scores = {entry["eval_key"]: entry["scores"][0] for entry in theirs[condition]}
+        for track in ("dl19", "dl20"):
+            expected = {measure: scores[f"{track}-passage"][key] for measure, key in measures.items()}
+            assert ours[name][f"pyserini-{track}"] == expected

@@ -1,6 +1,8 @@
 """Figures and tables."""
 
+import csv
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +13,15 @@ from repro.evaluation.measures import Figures, evaluate, parse_measures
 from repro.evaluation.significance import intervals
 from repro.formats.qrels import read_trec_qrels
 from repro.models.systems import table_systems
-from repro.report.markdown import measured_table, not_run_list, published_table, table
-from repro.report.results import Row, Table
+from repro.report.markdown import (
+    differences_table,
+    measured_table,
+    not_run_list,
+    page_table,
+    published_table,
+    table,
+)
+from repro.report.results import Row, Table, as_csv, compare_rows
 
 QRELS = {"q1": {"d1": 3, "d2": 0, "d3": 1}, "q2": {"d1": 1}, "q3": {"d9": 1}}
 RUN = {"q1": {"d2": 3.0, "d1": 2.0, "d4": 1.0}, "q2": {f"x{i:02}": 20.0 - i for i in range(10)} | {"d1": 1.0}}
@@ -99,6 +108,46 @@ def test_every_row_is_shown_measured_or_not():
     assert "0.2500 | 0.10–0.40 |       0.5000" in bm25 and "2 kB" in bm25
     assert "not run" in mini and "not run" not in bm25
     assert not_run_list(rows) == "- splade-mini not run: no weights"
+
+
+def test_marks_stand_beside_figures_that_differ_significantly_and_not_on_pages():
+    """Of thirty queries; the second measure is the same for both."""
+    rng = np.random.default_rng(1)
+    base = np.column_stack([rng.random(30) / 2, np.full(30, 0.5)])
+    better = base + np.column_stack([rng.random(30) / 4, np.zeros(30)])
+    measures = parse_measures(["nDCG@10", "AP"])
+    values = {"bm25": base, "tiny": better}
+    rows = [
+        Row(name, "splade", "measured", figures=dict(zip(("nDCG@10", "AP"), of.mean(axis=0))))
+        for name, of in values.items()
+    ]
+    rows = [replace(row, intervals={"nDCG@10": (0.25, 0.5)}) for row in rows]
+    plain = Table("c", 30, measures, rows, CorpusSummary(6, 0, ""), columns=("measures",), baseline="tiny")
+    compared = replace(plain, comparisons=compare_rows(plain, values))
+    figures = [row.figures["nDCG@10"] for row in rows]
+    header, _, bm25, tiny, _, legend = measured_table(compared).splitlines()
+    assert bm25.split(" | ")[2:] == [f"{figures[0]:.4f} ▼", "0.25–0.50", "0.5000   |"]
+    assert tiny.split(" | ")[2:] == [f"{figures[1]:.4f}  ", "0.25–0.50", "0.5000   |"]
+    assert len({len(line) for line in (header, bm25, tiny)}) == 1
+    assert legend == (
+        "▲ ▼ significantly better, worse than tiny: paired randomisation test over queries, corrected for "
+        "the number of systems (Holm), p < 0.05."
+    )
+    assert page_table(compared) == page_table(plain) and "▼" not in page_table(compared)
+    columns = [cell.strip() for cell in differences_table(compared).splitlines()[2].split("|")[1:-1]]
+    assert columns[:3] == ["bm25", "tiny", "nDCG@10"] and columns[3] == f"{figures[0] - figures[1]:+.4f}"
+    assert columns[6:] == ["< 0.0001", "< 0.0001 ▼", "0", "0", "30"]
+    first, second = csv.DictReader(as_csv(compared).splitlines())
+    assert (first["nDCG@10 significant"], first["nDCG@10 worse"], first["AP significant"]) == (
+        "True",
+        "30",
+        "False",
+    )
+    assert second["nDCG@10 significant"] == "" and second["baseline"] == "tiny"
+    tukeys = replace(plain, correction="tukey")
+    tukeys = replace(tukeys, comparisons=compare_rows(tukeys, values))
+    assert "randomised Tukey HSD test over queries, of all pairs" in measured_table(tukeys)
+    assert "p, randomised HSD" in differences_table(tukeys)
 
 
 def test_published_table_has_both_revisions_of_the_readme():
