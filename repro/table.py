@@ -2,6 +2,7 @@
 
     python -m repro.table
     python -m repro.table --collection msmarco-passage/dev --systems bm25,splade-tiny,splade-mini,splade-small
+    python -m repro.table --collection msmarco-passage --topics dev,dev/small,dl19,dl20
     python -m repro.table --check
 
 Each stage runs as a process of its own. Results go to <tables>/<collection>.md, .csv and .json, and into the
@@ -26,8 +27,12 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
+from repro.cli.shown_options import CorrectionOption, ShownOptions
+from repro.cli.topics_options import TopicsOptions
 from repro.pipeline.checking import check
-from repro.pipeline.tabulating import TableRequest, tabulate
+from repro.pipeline.planning import TableRequest
+from repro.pipeline.tabulating import tabulate
+from repro.webreport.writing import write_pages
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,8 +41,11 @@ def main(argv: list[str] | None = None) -> int:
     add_options(
         parser,
         CollectionOptions,
+        TopicsOptions,
         TableOptions,
         MeasureOptions,
+        ShownOptions,
+        CorrectionOption,
         SearchOptions,
         Bm25Options,
         DenseOptions,
@@ -53,8 +61,15 @@ def main(argv: list[str] | None = None) -> int:
         runs=read_options(RunsOptions, parsed),
         measures=read_options(MeasureOptions, parsed),
         table=read_options(TableOptions, parsed),
+        topics=read_options(TopicsOptions, parsed),
+        shown=read_options(ShownOptions, parsed),
+        correction=read_options(CorrectionOption, parsed),
     )
-    return check(request) if request.table.check else tabulate(request)
+    if request.table.check:
+        return check(request)
+    made, code = tabulate(request)
+    write_pages(made)
+    return code
 
 
 if __name__ == "__main__":

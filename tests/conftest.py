@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -78,15 +78,24 @@ def real_collection(name: str) -> Path:
 
 
 def run(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess:
-    """Run ``python -m ARGUMENTS`` as a user would; ``environment`` adds variables."""
+    """Run ``python -m ARGUMENTS`` as a user would; ``environment`` adds variables.
+
+    ``repro.table`` writes no page here, since drawing its plots takes a second; ``repro table`` writes it.
+    """
     return subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)],
+        [sys.executable, "-m", *map(str, without_page(arguments))],
         capture_output=True,
         text=True,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         check=False,
     )
+
+
+def without_page(arguments: Sequence[object]) -> list[object]:
+    """Return a command's arguments, with --no-report for ``repro.table``."""
+    module, *others = arguments
+    return [module, *(["--no-report"] if module == "repro.table" else []), *others]
 
 
 def run_here(
@@ -118,7 +127,9 @@ def run_here(
         contextlib.redirect_stderr(io.StringIO()) as err,
     ):
         try:
-            code = guarded(lambda: main([str(argument) for argument in arguments]))
+            code = guarded(
+                lambda: main([str(argument) for argument in without_page([module, *arguments])[1:]])
+            )
         except SystemExit as ended:  # as argparse ends
             code = ended.code
     return subprocess.CompletedProcess([module, *arguments], code, out.getvalue(), err.getvalue())

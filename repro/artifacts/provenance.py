@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import importlib.metadata
 import platform
+import shlex
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def provenance() -> dict:
     module = getattr(sys.modules["__main__"], "__spec__", None)
     program = ["python", "-m", module.name] if module else [Path(sys.argv[0]).name]
     return {
-        "command": " ".join(program + sys.argv[1:]),
+        "command": shlex.join(program + sys.argv[1:]),
         "versions": versions,
         "hardware": hardware(),
         "operating system": operating_system(),

@@ -149,10 +149,14 @@ class RankedRun(Mapping[str, list[str]]):
             self.places = _places(file, path)
 
     def __getitem__(self, query: str) -> list[str]:
+        return [docid for docid, _ in self.results(query)]
+
+    def results(self, query: str) -> list[tuple[str, float]]:
+        """Return the same documents with their scores in the file."""
         spans = self.places[query]
         with _opened(self.path) as file:
             scores = _read_results(file, self.path, query, spans, by_rank=False)
-        return [docid for docid, _ in ranked(scores, self.ties)[: self.depth]]
+        return [(docid, scores[docid]) for docid, _ in ranked(scores, self.ties)[: self.depth]]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)

@@ -1,8 +1,10 @@
 """The whole pipeline, as a user runs it, on a collection of six passages: real Java, real weights."""
 
 import json
+import shlex
 from pathlib import Path
 
+import browser
 import huggingface_hub
 import pytest
 from conftest import REPOSITORY, refused, run, run_here, succeed, write_beir
@@ -15,7 +17,9 @@ from repro.collections.scan import scan_corpus
 from repro.formats.runs import read_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.pipeline import tabulating
+from repro.pipeline import planning
+from repro.report.page import read_data_block
+from repro.webreport.page import html_page
 
 SYSTEMS = "bm25,splade-tiny,all-minilm-l6-v2,splade-mini"
 
@@ -173,7 +177,7 @@ def test_dry_run_fetches_nothing_and_says_what_it_does_not_know(tmp_path, monkey
         return Collection("remote", "remote", source)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", in_cache_only)
-    monkeypatch.setattr(tabulating, "open_collection", open_remote)
+    monkeypatch.setattr(planning, "open_collection", open_remote)
     monkeypatch.delenv("REPRO_MODELS", raising=False)
     monkeypatch.chdir(tmp_path)
     command = ["--collection", "remote", "--systems", "bm25,splade-tiny,splade-mini", "--dry-run"]
@@ -251,10 +255,12 @@ def test_evaluate_compares_runs_with_the_first(measured):
     (folder / "worse.trec").write_text("q1 Q0 nowhere 1 2 x\nq1 Q0 d1 2 1 x\n")
     command = ["repro.evaluate", "--collection", "tiny", "--measures", "RR@10", "--compare"]
     baseline = "runs/run.tiny-test.splade-tiny.trec"
-    lines = succeed(*command, baseline, "worse.trec", cwd=folder).splitlines()
+    lines = succeed(*command, "--per-query", baseline, "worse.trec", cwd=folder).splitlines()
     # RR@10 of 1/2, 0, 0 against 1, 1, 1: two of the eight exchanges are as far apart
-    told = ["difference", "RR@10", "-0.8333", "p = 0.2500", "0 better, 3 worse of 3"]
-    assert lines[-1].split("\t")[1:] == told
+    difference, pair = ["difference", "RR@10", "-0.8333 (-1.0000 to -0.5000)"], "worse.trec - "
+    told = ["p, t-test: 0.0377", "p, randomisation: 0.2500", "d: -2.89", "0 better, 0 equal, 3 worse"]
+    assert lines[-1].split("\t") == [f"{pair}{Path(baseline).name}", *difference, *told]
+    assert lines[-2].split("\t")[1:] == ["q3", "RR@10", "-1.0000"]
     assert "expected two run files" in refused(*command, baseline, cwd=folder)
 
 
@@ -299,3 +305,100 @@ def test_keep_going_passes_over_a_stage_that_fails(tmp_path):
     assert (
         "splade-tiny not run: repro.encode ended with exit code 9" in done.stdout and "| bm25" in done.stdout
     )
+
+
+def column(page, at):
+    return page.locator(f"#results tbody tr > :nth-child({at})").all_inner_texts()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browser.browser() as started:
+        yield started
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", browser.SIZES)
+def test_the_page_in_a_browser(measured, chromium, size, scheme):
+    """As one reads it: sort, see where a figure comes from by keyboard, compare two systems, open a query."""
+    path = measured[0] / "tables/tiny-test.html"
+    with browser.visit(chromium, path, size, scheme) as visit:
+        page = visit.page
+        assert browser.overflow(page) == 0 and page.locator("svg.plot").count() == 3
+        in_table_order = column(page, 1)
+        page.click("#results thead button >> text=system")
+        assert column(page, 1) == sorted(in_table_order) != in_table_order
+        page.click("#results thead button >> text=nDCG@10")
+        assert page.get_attribute("#results [aria-sort]", "aria-sort") == "descending"
+        figures = column(page, 6)
+        assert figures == sorted(figures, reverse=True) and column(page, 3)[-1] == "not run"
+
+        page.focus("#results tbody tr:first-child button")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        system, told = page.inner_text("#results tbody tr:first-child th"), page.inner_text("#origin")
+        rows = {row["system"]: row for row in read_json(path.with_suffix(".json"))["rows"]}
+        assert f"{system}, RR@10: " in told and rows[system]["run_sha256"] in told and "repro.search" in told
+        assert browser.barriers(page) == [] and browser.overflow(page) == 0
+        page.keyboard.press("Escape")
+        assert not page.is_visible("#origin") and page.evaluate("document.activeElement.closest('#results')")
+
+        page.select_option("#first", "splade-tiny")
+        page.select_option("#second", "bm25")
+        page.select_option("#order", "first")
+        assert "better on 1 queries" in page.inner_text("#outcome")
+        asked = page.locator("#list summary .text").first.inner_text()
+        page.fill("#words", asked.upper())
+        page.click("#list summary >> nth=0")  # the field's change, as it is left, keeps the list
+        assert page.locator("#list details[open]").count() == 1
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        opened = page.locator("#list details[open]").first
+        opened.locator(".hits").first.wait_for()
+        assert "Sourdough keeps for a week" in opened.inner_text()
+        opened.locator(".terms summary").first.click()
+        products = opened.locator(".terms table").first.locator("tbody td:nth-child(4)").all_inner_texts()
+        score = opened.locator(".hits .about span").nth(2).inner_text()
+        assert score == f"score {sum(int(product.replace(',', '')) for product in products)}"
+        assert browser.barriers(page) == [] and browser.overflow(page) == 0
+        assert visit.faults == []
+        assert not [url for url in visit.requests if url != path.as_uri() and not url.startswith("data:")]
+
+
+def test_text_from_a_collection_is_text_on_the_page(measured, chromium, tmp_path):
+    hostile = "</script><img src=x onerror=\"document.title='run'\"><b>bold</b>"
+    source, path = measured[0] / "tables/tiny-test.html", tmp_path / "hostile.html"
+    record, cells, evidence = (read_data_block(source, name) for name in ("record", "cells", "evidence"))
+    evidence["passages"] = dict.fromkeys(evidence["passages"], hostile)
+    evidence["queries"]["texts"] = [hostile] * len(evidence["queries"]["ids"])
+    evidence["terms"] = {
+        system: {query: [[[hostile, 1, 2]]] * len(of) for query, of in terms.items()}
+        for system, terms in evidence["terms"].items()
+    }
+    record["rows"][-1]["reason"] = hostile
+    path.write_text(html_page(hostile, [], {"record": record, "cells": cells, "evidence": evidence}))
+    with browser.visit(chromium, path, "desk", "light") as visit:
+        page = visit.page
+        page.select_option("#first", "splade-tiny")
+        page.click("#list summary >> nth=0")
+        page.click("#list .terms summary >> nth=0")
+        assert page.inner_text("h1") == hostile
+        for where in ("#list summary .text", "#list .hits p", "#list .terms tbody th", "#notes"):
+            assert hostile in page.inner_text(f"{where} >> nth=0"), where
+        assert page.locator("img").count() == 0 and page.title() == f"{hostile}: results"
+        assert visit.faults == []
+
+
+def test_every_command_on_the_page_runs_as_it_stands(measured, tmp_path):
+    folder = copied(measured[0], tmp_path / "copy")
+    commands = read_data_block(folder / "tables/tiny-test.html", "evidence")["commands"]
+    for of in [*commands["table"], *commands["rows"]["bm25"]]:
+        python, flag, *arguments = shlex.split(of["line"])
+        assert (python, flag) == ("python", "-m")
+        java = arguments[0] in ("repro.export", "repro.pyserini")
+        succeed(*arguments, cwd=folder, by=run if java else run_here, HF_HUB_OFFLINE="1")
+    ours, pyserinis = (read_run(folder / f"runs/{name}.tiny-test.bm25.trec") for name in ("run", "pyserini"))
+    assert {query: [*docs] for query, docs in ours.items()} == {
+        query: [*docs] for query, docs in pyserinis.items()
+    }

@@ -21,6 +21,7 @@ LAYERS = [
     {"artifacts", "report", "library"},
     {"pipeline", "submission"},
     {"distillation", "exporting"},
+    {"webreport"},
     {"training"},
     {"benchmarks"},
 ]
