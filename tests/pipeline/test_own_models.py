@@ -21,7 +21,18 @@ from repro.models.weights import resolve
 
 ONE, TWO = "1" * 40, "2" * 40
 """Commits."""
-NOT_COMPARED = ("queries_per_second", "index_bytes", "weights", "manifests", "spec")
+NOT_COMPARED = (
+    "queries_per_second",
+    "queries_per_second_with_encoding",
+    "documents_per_second",
+    "joules_per_document",
+    "joules_per_query",
+    "unknown",
+    "index_bytes",
+    "weights",
+    "manifests",
+    "spec",
+)
 """What differs from time to time (an index holds the command that made it), how the model was named, and what
 tells of both.
 """

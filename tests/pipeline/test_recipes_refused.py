@@ -11,7 +11,7 @@ TRAIN = ["repro.train", "--recipe"]
     [
         (["sample", "--set", "learning=1"], "unknown key 'learning'"),
         (["sample", "--set", "learning_rate=[]"], "learning_rate: expected a finite number"),
-        (["nothing"], "choose from adapt, boolq, sample, scratch, splade-mini"),
+        (["nothing"], "choose from adapt, boolq, sample, sample-doc, scratch, splade-mini"),
         (["half.yaml"], "is missing"),
         (["sample", "--report-to", "nothing"], "--report-to nothing: nothing is not supp"),
         (["sample", "--set", "base=bm25"], "base: bm25: there is no such folder"),
