@@ -20,7 +20,7 @@ NOTHING_ENCODED = (COMBINES, NOT_ENCODED)
 NOT_TIMED = "it took less than a millisecond, or was not timed"
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """The figures; ``unknown`` has the reason why one is None, by its name.
 
@@ -50,14 +50,14 @@ def resources(of: SystemArtifacts, flops: bool) -> Resources:
     Whoever calls it has seen that all artifacts are current, and that they will stay.
     """
     run = manifest_of(of.run)
-    found = Resources(queries_per_second=run["queries_per_second"])
+    found: dict[str, Any] = {"unknown": {}, "queries_per_second": run["queries_per_second"]}
     _set_size(found, of)
     _set_encoded(found, of, flops)
     queries = _counted(of.run, "queries")
-    both = _rate(queries, _seconds(of)) if _encodes(of) else found.queries_per_second
+    both = _rate(queries, _seconds(of)) if _encodes(of) else found["queries_per_second"]
     _set(found, "queries_per_second_with_encoding", both, NOT_TIMED)
     _set_energy(found, "joules_per_query", _energy(of), queries)
-    return found
+    return Resources(**found)
 
 
 def manifest_of(artifact: Artifact) -> dict[str, Any]:
@@ -70,37 +70,37 @@ def manifest_of(artifact: Artifact) -> dict[str, Any]:
     return manifest
 
 
-def _set_size(found: Resources, of: SystemArtifacts) -> None:
+def _set_size(found: dict[str, Any], of: SystemArtifacts) -> None:
     _set(found, "parameters", _parameters(of) or None, "there is no model")
     _set(found, "index_bytes", None if of.engine.combines else manifest_of(of.index)["bytes"], COMBINES)
 
 
-def _set_encoded(found: Resources, of: SystemArtifacts, flops: bool) -> None:
+def _set_encoded(found: dict[str, Any], of: SystemArtifacts, flops: bool) -> None:
     """Set what follows from the encoded texts."""
     if not of.engine.encodes:
         for name in ("document_terms", "query_terms", "flops", "documents_per_second", "joules_per_document"):
             _set(found, name, None, COMBINES if of.engine.combines else NOT_ENCODED)
         return
     documents, texts = manifest_of(of.documents), _counted(of.documents, "texts")
-    found.document_terms, found.query_terms = _terms(of.documents), _terms(of.queries)
+    found |= {"document_terms": _terms(of.documents), "query_terms": _terms(of.queries)}
     _set(found, "flops", _flops(of) if flops else None, "not counted; --columns flops does")
     _set(found, "documents_per_second", _rate(texts, documents.get("seconds")), NOT_TIMED)
     _set_energy(found, "joules_per_document", documents.get("energy", UNRECORDED), texts)
 
 
-def _set(found: Resources, name: str, value: float | None, reason: str) -> None:
+def _set(found: dict[str, Any], name: str, value: float | None, reason: str) -> None:
     """Set a figure, or, if it is None, the reason why it is not known."""
     if value is None:
-        found.unknown[name] = reason
+        found["unknown"][name] = reason
     else:
-        setattr(found, name, value)
+        found[name] = value
 
 
 def _rate(count: int, seconds: float | None) -> float | None:
     return count / seconds if seconds else None
 
 
-def _set_energy(found: Resources, name: str, energy: Energy, texts: int) -> None:
+def _set_energy(found: dict[str, Any], name: str, energy: Energy, texts: int) -> None:
     joules = float(energy["joules"]) / texts if "joules" in energy else None
     _set(found, name, joules, str(energy.get("unread")))
 

@@ -21,16 +21,15 @@ from repro.evaluation.measures import Measure, evaluate
 from repro.evaluation.significance import intervals
 from repro.formats.runs import read_queries
 from repro.models.systems import System
-from repro.report.resources import resources
+from repro.report.resources import Resources, resources
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(Resources):
     """One system's line. Figures are missing when it was not measured; ``reason`` then says why.
 
     ``figures`` has each measure's mean over all judged queries, ``intervals`` the 95 % confidence interval of
-    that mean; what ``parameters``, terms, sizes, rates and joules are, ``report.resources`` says, and
-    ``unknown`` why one of them is missing.
+    that mean.
 
     ``spec`` is what ``--systems`` calls the system, ``hub`` its model's name on the Hub, ``options`` the
     command line of its options that are not the default. ``unanswered`` are the judged queries that the run
@@ -41,20 +40,9 @@ class Row:
     kind: str
     status: str
     reason: str = ""
-    parameters: int | None = None
     figures: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    document_terms: float | None = None
-    query_terms: float | None = None
-    flops: float | None = None
-    index_bytes: int | None = None
     queries: int | None = None
-    documents_per_second: float | None = None
-    queries_per_second: float | None = None
-    queries_per_second_with_encoding: float | None = None
-    joules_per_document: float | None = None
-    joules_per_query: float | None = None
-    unknown: dict[str, str] = field(default_factory=dict)
     run: str = ""
     run_sha256: str = ""
     weights: dict[str, str] | None = None
@@ -196,12 +184,14 @@ def flat_records(table: Table) -> list[dict[str, Any]]:
     """Return the rows as dictionaries without lists and dictionaries in them, for CSV."""
 
     def flat(record: dict[str, Any]) -> dict[str, Any]:
+        first = {name: record.pop(name) for name in ("system", "kind", "status", "reason")}
         figures, bounds, weights = (record.pop(name) for name in ("figures", "intervals", "weights"))
         del record["unanswered"], record["manifests"], record["unknown"]
         low = {f"{measure} low": of[0] for measure, of in bounds.items()}
         high = {f"{measure} high": of[1] for measure, of in bounds.items()}
-        compared = {"baseline": table.baseline} | _flat_comparisons(table, record["system"])
-        return {**record, "weights": weights and weights["source"], **figures, **low, **high, **compared}
+        compared = {"baseline": table.baseline} | _flat_comparisons(table, first["system"])
+        shown = {**first, **record, "weights": weights and weights["source"]}
+        return {**shown, **figures, **low, **high, **compared}
 
     return [flat(record) for record in as_records(table)]
 
