@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     collection, work = read_options(CollectionOptions, parsed), read_options(WorkOptions, parsed)
     options, runs = read_system_options(parsed), read_options(RunsOptions, parsed)
     of = open_artifacts(parsed.system, collection, work, options, runs)
-    # torch and Lucene or FAISS never share a process
+    # what may load torch has a process of its own, since FAISS, which may be loaded here, never shares one
     again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
     for name, part in zip(part_names(parsed.system), of.parts):
         if not part.run.is_current():

@@ -25,7 +25,7 @@ from repro.cli.options import SystemOptions
 from repro.collections.model import Collection, Query, queries_checksum
 from repro.collections.scan import CorpusSummary
 from repro.engines import ENGINES
-from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine, WeighingEngine
+from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine
 from repro.formats.runs import trec_tag
 from repro.models.router import read_router
 from repro.models.systems import System
@@ -54,12 +54,12 @@ class SystemArtifacts:
     parts: tuple["SystemArtifacts", ...] = ()
 
     @property
-    def engine(self) -> TextEngine | EncodingEngine | WeighingEngine | CombiningEngine:
+    def engine(self) -> TextEngine | EncodingEngine | CombiningEngine:
         """What makes and uses them."""
         return ENGINES[self.system.kind]
 
     @property
-    def index_engine(self) -> TextEngine | EncodingEngine | WeighingEngine:
+    def index_engine(self) -> TextEngine | EncodingEngine:
         """The engine of a system that searches an index of its own; ValueError of one that combines runs."""
         engine = self.engine
         if engine.combines:

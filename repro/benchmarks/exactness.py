@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from repro.splade.encoder import SpladeEncoder, impacts
+from repro.splade.encoder import SpladeEncoder
+from repro.splade.term_encoder import impacts
 
 BOUNDARY = 1e-4
 """A weight this near to where its impact would round the other way may differ in its sum's last place."""

@@ -12,8 +12,7 @@ from repro.models.systems import QUERY_MAX_LENGTH
 
 if TYPE_CHECKING:
     from repro.lucene.searching import BatchSearcher
-    from repro.splade.encoder import SpladeEncoder
-    from repro.splade.static_queries import StaticQueryEncoder
+    from repro.splade.term_encoder import TermEncoder
 
 
 def contestants(
@@ -59,10 +58,7 @@ def static(model: str, index: str, collection: str, split: str | None, threads: 
 
 
 def _work(
-    encoder: "SpladeEncoder | StaticQueryEncoder",
-    searcher: "BatchSearcher",
-    queries: list[tuple[str, str]],
-    hits: int,
+    encoder: "TermEncoder", searcher: "BatchSearcher", queries: list[tuple[str, str]], hits: int
 ) -> Work:
     from repro.lucene.searching import impact_query
 

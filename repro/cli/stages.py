@@ -1,8 +1,8 @@
 """The one door through which a stage is started as a process of its own.
 
-torch, FAISS and the JVM never share a process, and memory is given back between stages, so ``table`` and
-others run stages as commands. A stage is described by its module and its options, the very values that this
-process works with.
+torch and FAISS, which both bring an OpenMP runtime, never share a process, and memory is given back between
+stages, so ``table`` and others run stages as commands. A stage is described by its module and its options,
+the very values that this process works with.
 """
 
 import shlex

@@ -7,12 +7,12 @@ engines search an index, and some combine the runs of other systems.
 from repro.engines.bm25 import Bm25Engine
 from repro.engines.dense import DenseEngine
 from repro.engines.fusion import FusionEngine
-from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine, WeighingEngine
+from repro.engines.protocol import CombiningEngine, EncodingEngine, TextEngine
 from repro.engines.reranking import RerankingEngine
 from repro.engines.splade import SpladeDocEngine, SpladeEngine
 from repro.models.systems import System
 
-ENGINES: dict[str, TextEngine | EncodingEngine | WeighingEngine | CombiningEngine] = {
+ENGINES: dict[str, TextEngine | EncodingEngine | CombiningEngine] = {
     "bm25": Bm25Engine(),
     "splade": SpladeEngine(),
     "splade-doc": SpladeDocEngine(),

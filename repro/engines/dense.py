@@ -16,7 +16,7 @@ class DenseEngine:
 
     kind = "dense"
     encodes: Literal[True] = True
-    weighs_by_index: Literal[False] = False
+    weighs_by_index = False
     combines: Literal[False] = False
     options: tuple[type, ...] = (DenseOptions, SearchOptions)
 
@@ -38,7 +38,12 @@ class DenseEngine:
         return {}
 
     def open_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, threads: int
+        self,
+        system: System,
+        weights: Weights,
+        options: SystemOptions,
+        threads: int,
+        index: Path | None = None,
     ) -> ShardWriter:
         """Load the model."""
         return DenseWriter(system, weights, threads)

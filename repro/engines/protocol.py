@@ -130,44 +130,35 @@ class TextEngine(IndexEngine, Protocol):
         """Open the index (``stack`` closes it); return an iterator over the results, which searches."""
 
 
-class VectorEngine(IndexEngine, Protocol):
-    """An engine that works on what documents and queries are encoded to."""
+class EncodingEngine(IndexEngine, Protocol):
+    """An engine that works on what documents and queries are encoded to.
+
+    One model encodes both, unless queries are weighed by what the index counts, once it is built
+    (``weighs_by_index``). Documents and index are then those of the system that ``System.documents_of``
+    names.
+    """
 
     encodes: Literal[True]
+    weighs_by_index: bool
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
         """Return what encoded texts depend on besides weights, texts, prefix and maximum length."""
 
     def open_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, threads: int
+        self,
+        system: System,
+        weights: Weights,
+        options: SystemOptions,
+        threads: int,
+        index: Path | None = None,
     ) -> ShardWriter:
-        """Load the model; InputError if its folder is none."""
+        """Load the model, or what encodes queries by an ``index``; InputError if its folder is none."""
 
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Do the same as a text engine, from a folder of encoded documents."""
 
     def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
         """Do the same as a text engine, with a folder of encoded queries."""
-
-
-class EncodingEngine(VectorEngine, Protocol):
-    """One model encodes documents and queries alike."""
-
-    weighs_by_index: Literal[False]
-
-
-class WeighingEngine(VectorEngine, Protocol):
-    """A model encodes documents alone; queries are weighed by what the index counts, once it is built.
-
-    Documents and index are those of the system that ``System.documents_of`` names.
-    """
-
-    weighs_by_index: Literal[True]
-
-    def open_query_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, index: Path
-    ) -> ShardWriter:
-        """Load what encodes queries; InputError if the model's folder is none."""
 
 
 class CombiningEngine(Engine, Protocol):

@@ -20,14 +20,15 @@ from repro.models.weights import Weights
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from repro.splade.encoder import SpladeEncoder
-    from repro.splade.static_queries import StaticQueryEncoder
+    from repro.splade.term_encoder import TermEncoder
 
 
-class ImpactEngine(LuceneIndexes):
+class SpladeEngine(LuceneIndexes):
     """A masked language model whose impacts Lucene indexes."""
 
+    kind = "splade"
     encodes: Literal[True] = True
+    weighs_by_index = False
     combines: Literal[False] = False
     options: tuple[type, ...] = (EncodingOptions, SearchOptions)
 
@@ -49,7 +50,12 @@ class ImpactEngine(LuceneIndexes):
         return {"max_query_terms": terms} if terms else {}
 
     def open_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, threads: int
+        self,
+        system: System,
+        weights: Weights,
+        options: SystemOptions,
+        threads: int,
+        index: Path | None = None,
     ) -> ShardWriter:
         """Load the model."""
         return SpladeWriter(system, weights, options.encoding, threads)
@@ -78,23 +84,23 @@ class ImpactEngine(LuceneIndexes):
         return searcher.search_all(queries, search.hits)
 
 
-class SpladeEngine(ImpactEngine):
-    """The model encodes queries, too."""
-
-    kind = "splade"
-    weighs_by_index: Literal[False] = False
-
-
-class SpladeDocEngine(ImpactEngine):
+class SpladeDocEngine(SpladeEngine):
     """Queries are their own tokens with static weights: the index's idf, or what the model's folder has."""
 
     kind = "splade-doc"
-    weighs_by_index: Literal[True] = True
+    weighs_by_index = True
 
-    def open_query_encoder(
-        self, system: System, weights: Weights, options: SystemOptions, index: Path
+    def open_encoder(
+        self,
+        system: System,
+        weights: Weights,
+        options: SystemOptions,
+        threads: int,
+        index: Path | None = None,
     ) -> ShardWriter:
-        """Load the tokenizer and the weights of its tokens."""
+        """Load the model; with an ``index``, for queries, the tokenizer and the weights of its tokens."""
+        if index is None:
+            return super().open_encoder(system, weights, options, threads)
         from repro.splade.static_queries import StaticQueryEncoder
 
         encoder = StaticQueryEncoder(weights.path, index)
@@ -105,11 +111,7 @@ class ImpactWriter:
     """Something that encodes texts, and writes them as impact vectors."""
 
     def __init__(
-        self,
-        encoder: "SpladeEncoder | StaticQueryEncoder",
-        system: System,
-        scale: float,
-        settings: dict[str, str],
+        self, encoder: "TermEncoder", system: System, scale: float, settings: dict[str, str]
     ) -> None:
         self.encoder, self.scale, self.settings = encoder, scale, settings
         self.lengths = {"documents": system.max_length, "queries": system.query_max_length}

@@ -17,6 +17,7 @@ from repro.exporting.ciff_check import verify
 from repro.exporting.narrowing import Impacts, Narrowing
 from repro.formats.ciff import Header, PostingsList, write_ciff
 from repro.pipeline.sources import held
+from repro.report.resources import manifest_of
 
 FORMAT = 1
 COUNTED = 2**22
@@ -47,13 +48,13 @@ def export_ciff(of: SystemArtifacts, options: CiffOptions, work: WorkOptions) ->
     with contextlib.ExitStack() as locks:
         index = locks.enter_context(held(of.index, "repro.index", of.system, work.wait))
         inputs = {"stage": "export ciff", "format": FORMAT, "index": index.fingerprint, **narrow}
-        file = Artifact(path, inputs, single_file=True, facts=("counts",))
+        file = Artifact(path, inputs, single_file=True, facts=("counts", "cost"))
         if work.force or not file.is_current():
             locks.enter_context(file.making(work.wait))
             if work.force or not file.is_current():
                 _export(file, index.path, options)
         if options.verify:
-            equal = verify(path, index.path, _narrowing(_impacts(index.path), options))
+            equal = verify(path, index.path, _narrowing(manifest_of(file)["cost"]["greatest"], options))
             counts = ", ".join(f"{count:,} {name}" for name, count in equal.items())
             note(f"{path.name}: read back: {counts}, equal to those of {index.path.name}")
     return file
@@ -78,7 +79,7 @@ def write_index(index: Path, path: Path, options: CiffOptions = CiffOptions()) -
     from repro.lucene.posting_lists import PostingsReader
 
     impacts = _impacts(index)
-    narrowing = _narrowing(impacts, options)
+    narrowing = _narrowing(impacts.greatest, options)
     with PostingsReader(index) as reader, open(path, "wb") as stream:
         total = impacts.total(narrowing(impacts.values))
         header = Header(impacts.lists, reader.documents, total, f"impacts of {index.name}")
@@ -94,9 +95,9 @@ def write_index(index: Path, path: Path, options: CiffOptions = CiffOptions()) -
     return Written(counts, size, narrowing, narrowing.cost(impacts))
 
 
-def _narrowing(impacts: Impacts, options: CiffOptions) -> Narrowing:
+def _narrowing(greatest: int, options: CiffOptions) -> Narrowing:
     limit = (1 << (options.bits or LARGEST_BITS)) - 1
-    return Narrowing(impacts.greatest, limit, options.fit == "clamp")
+    return Narrowing(greatest, limit, options.fit == "clamp")
 
 
 def _impacts(index: Path) -> Impacts:

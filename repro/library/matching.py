@@ -8,8 +8,7 @@ from repro.cli.options import EncodingOptions
 from repro.models.systems import QUERY_MAX_LENGTH
 
 if TYPE_CHECKING:
-    from repro.splade.encoder import SpladeEncoder
-    from repro.splade.static_queries import StaticQueryEncoder
+    from repro.splade.term_encoder import TermEncoder
 
 
 class TermMatch(NamedTuple):
@@ -27,11 +26,11 @@ class TermMatch(NamedTuple):
 
 
 def matching_terms(
-    encoder: "SpladeEncoder | StaticQueryEncoder",
+    encoder: "TermEncoder",
     query: str,
     passage: str,
     *,
-    queries: "SpladeEncoder | StaticQueryEncoder | None" = None,
+    queries: "TermEncoder | None" = None,
     query_length: int = QUERY_MAX_LENGTH["splade"],
     passage_length: int | None = None,
     scale: float = EncodingOptions.scale,
@@ -43,7 +42,7 @@ def matching_terms(
     ``python -m repro.search`` keeps, and the encoder's own); impacts are round(weight x ``scale``). The
     query is encoded by ``queries``, if that is another encoder, of the same vocabulary.
     """
-    from repro.splade.encoder import impacts
+    from repro.splade.term_encoder import impacts
 
     one = (queries or encoder).encode([query], query_length)
     other = encoder.encode([passage], passage_length)

@@ -12,13 +12,11 @@ from repro.formats.runs import TIES, Run, ranked
 from repro.library.index import Index, Vector, as_vector
 from repro.lucene.postings import document_impacts
 from repro.lucene.searching import BatchSearcher, Results, impact_query
+from repro.models.systems import QUERY_MAX_LENGTH
 
 if TYPE_CHECKING:
-    from repro.splade.encoder import SpladeEncoder
-    from repro.splade.static_queries import StaticQueryEncoder
+    from repro.splade.term_encoder import TermEncoder
 
-QUERY_LENGTH = 256
-"""Tokens kept of a query, as ``python -m repro.search`` keeps them."""
 JAVA = threading.Lock()
 """Calls into Java go one after the other: pyjnius mixes up the objects of threads that call one method."""
 
@@ -42,10 +40,11 @@ class Match(NamedTuple):
 class Searcher:
     """An open ``index``, searched with vectors, or with texts if there is an ``encoder``.
 
-    ``prefix`` is put before each text, of which ``max_length`` tokens are kept. ``threads`` search at a time
-    (default: all processors). Documents of equal score go by id, ascending, or as trec_eval has them
-    (``ties="trec_eval"``), at the cut at k, too. Several threads may share a searcher; their searches go one
-    after the other. Use it as a context manager, or ``close`` it.
+    ``prefix`` is put before each text, of which ``max_length`` tokens are kept (default: 256, as
+    ``python -m repro.search`` keeps). ``threads`` search at a time (default: all processors). Documents of
+    equal score go by id, ascending, or as trec_eval has them (``ties="trec_eval"``), at the cut at k, too.
+    Several threads may share a searcher; their searches go one after the other. Use it as a context manager,
+    or ``close`` it.
 
     The JVM runs in this process, as Pyserini's does, and so does the encoder. A process that imports Pyserini
     as well has to open a searcher, or build an index, before that.
@@ -56,10 +55,10 @@ class Searcher:
     def __init__(
         self,
         index: Index | str | Path,
-        encoder: "SpladeEncoder | StaticQueryEncoder | None" = None,
+        encoder: "TermEncoder | None" = None,
         *,
         prefix: str = "",
-        max_length: int = QUERY_LENGTH,
+        max_length: int = QUERY_MAX_LENGTH["splade"],
         threads: int | None = None,
         ties: str = TIES[0],
     ) -> None:

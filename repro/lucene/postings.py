@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from repro.lucene.reader import open_reader
+from repro.lucene.reader import FIELD, open_reader
 
 
 def document_impacts(index: Path, docid: str, terms: Iterable[str]) -> dict[str, int] | None:
@@ -28,7 +28,7 @@ def document_impacts(index: Path, docid: str, terms: Iterable[str]) -> dict[str,
         document = found.nextDoc()
         impacts = {}
         for term in terms:
-            found = postings("contents", term)
+            found = postings(FIELD, term)
             if found is not None and found.advance(document) == document:
                 impacts[term] = found.freq()
         return impacts

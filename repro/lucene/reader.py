@@ -8,6 +8,9 @@ from typing import Any
 from repro.lucene.errors import opening
 from repro.lucene.java import start_jvm
 
+FIELD = "contents"
+"""Of Anserini's indexes, which has the terms."""
+
 
 @contextmanager
 def open_reader(index: Path) -> Iterator[Any]:

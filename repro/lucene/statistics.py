@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-from repro.lucene.reader import open_reader
-
-FIELD = "contents"
-"""Of Anserini's indexes."""
+from repro.lucene.reader import FIELD, open_reader
 
 
 def index_statistics(index: Path) -> dict[str, int]:

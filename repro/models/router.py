@@ -20,12 +20,11 @@ STATIC = ("SparseStaticEmbedding", "IDF")
 
 @dataclass(frozen=True)
 class Router:
-    """Where the sides of a model lie in its folder: ``documents``, the masked language model, ``pooling``,
-    and ``queries``, the static weights; each a path relative to the folder.
+    """Where the sides of a model lie in its folder: ``documents``, the masked language model, and
+    ``queries``, the static weights; each a path relative to the folder.
     """
 
     documents: str
-    pooling: str
     queries: str
 
 
@@ -48,7 +47,7 @@ def read_router(folder: Path) -> Router | None:
             and _is(types.get(queries), STATIC)
         ):
             _check_pooling(folder / pooling / "config.json")
-            return Router(documents, pooling, queries)
+            return Router(documents, queries)
     raise InputError(
         f"{path}: expected a masked language model with SpladePooling for documents, and a "
         "SparseStaticEmbedding for queries, all of Sentence Transformers; take another model"

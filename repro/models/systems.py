@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SYSTEMS_FILE = Path(__file__).parent / "systems.yaml"
 MAX_LENGTH = 512
-QUERY_MAX_LENGTH = {"splade": 256, "splade-doc": 256}
+QUERY_MAX_LENGTH = {"splade": 256}
 """Tokens kept of a query, where a user's model keeps fewer than of a document."""
 DOCUMENT_ONLY = "splade-doc"
 """The kind of a SPLADE model that encodes documents only."""

@@ -16,8 +16,7 @@ from repro.base.errors import InputError
 from repro.base.files import flush, remove
 from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
-from repro.engines.protocol import EncodingEngine, ShardWriter, Text, WeighingEngine
-from repro.models.weights import Weights
+from repro.engines.protocol import ShardWriter, Text
 from repro.pipeline.linking import link_model
 from repro.pipeline.sources import held
 
@@ -61,19 +60,12 @@ def encode(
                 locks.enter_context(held(of.index, "repro.index", of.system, work.wait))
             locks.enter_context(artifact.making(work.wait))
             if work.force or not artifact.is_current():
-                # one model for documents and queries alike
-                writer = writer or _open_writer(of, of.engine, of.weights, part, work.threads)
+                if writer is None:  # one model for documents and queries alike
+                    index = of.index.path if part == "queries" and of.engine.weighs_by_index else None
+                    writer = of.engine.open_encoder(of.system, of.weights, of.options, work.threads, index)
                 _encode_part(writer, part, artifact, of, shard_size, resume=not work.force)
     link_model(of)
     return list(parts.values())
-
-
-def _open_writer(
-    of: SystemArtifacts, engine: EncodingEngine | WeighingEngine, weights: Weights, part: str, threads: int
-) -> ShardWriter:
-    if part == "queries" and engine.weighs_by_index:
-        return engine.open_query_encoder(of.system, weights, of.options, of.index.path)
-    return engine.open_encoder(of.system, weights, of.options, threads)
 
 
 def _encode_part(

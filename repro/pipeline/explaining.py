@@ -19,6 +19,7 @@ from repro.pipeline.sources import held
 
 if TYPE_CHECKING:
     from repro.splade.static_queries import StaticQueryEncoder
+    from repro.splade.term_encoder import TermEncoder
 
 Cells = list[str]
 
@@ -35,7 +36,8 @@ def explain(
     if system.indexed.kind != "splade":
         raise InputError(f"--system {options.system}: only SPLADE models give texts terms with weights")
     query, passage = _texts(text, options, collection)
-    from repro.splade.encoder import SpladeEncoder, decoded, impacts
+    from repro.splade.encoder import SpladeEncoder
+    from repro.splade.term_encoder import impacts
 
     model = resolve(system).path
     queries = None
@@ -43,7 +45,7 @@ def explain(
         queries = _static_queries(model, options, collection, encoding)
     query = None if query is None else system.query_prefix + query
     passage = None if passage is None else system.passage_prefix + passage
-    encoder: SpladeEncoder | StaticQueryEncoder
+    encoder: TermEncoder
     if queries is None or passage is not None:
         encoder = SpladeEncoder(model, processors(), encoding.precision)
     else:
@@ -53,7 +55,7 @@ def explain(
         found = matching_terms(encoder, query, passage, **lengths, scale=encoding.scale, queries=queries)
         return _matches(found, options.top)
     alone, length = (query, system.query_max_length) if passage is None else (passage, system.max_length)
-    (terms,) = decoded(encoder.encode([alone or ""], length), encoder.vocabulary)
+    (terms,) = encoder.decode(encoder.encode([alone or ""], length))
     quantised = impacts(np.array([weight for _, weight in terms]), encoding.scale).tolist()
     return _expansion(terms, quantised, options.top)
 

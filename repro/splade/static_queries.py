@@ -7,7 +7,6 @@ Documents are a SPLADE model's, as in SPLADE-doc (Formal et al. 2021, arXiv:2109
 1; idf as weights is of Geng et al. 2024 (arXiv:2411.04403).
 """
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,15 @@ from repro.models.folder import first_line
 from repro.models.router import documents_folder, read_router
 from repro.models.systems import QUERY_MAX_LENGTH
 from repro.models.weights import UNLOADABLE
-from repro.splade.encoder import SCALE, impacts_of, locate
+from repro.splade.encoder import locate
 from repro.splade.loading import load_tokenizer, terms_of, tokenize
+from repro.splade.term_encoder import TermEncoder
 
 IDF, FOLDER = "idf of the index", "the model's folder"
 """Where weights come from."""
 
 
-class StaticQueryEncoder:
+class StaticQueryEncoder(TermEncoder):
     """Encodes queries as their own tokens, weighed by what ``model``'s folder has, or by idf in ``index``.
 
     ``model`` is a folder; a name on the Hub, ``owner/model`` or ``owner/model@revision``; or a SPLADE system
@@ -35,8 +35,12 @@ class StaticQueryEncoder:
     Raises InputError if the model is nowhere or has no tokenizer, for an index that is none, and where there
     is neither an index nor weights.
 
-    Attributes: ``vocabulary``, the term of each column; ``weights``, of each column (float32); ``source``,
-    where they come from; ``parameters``, how many the model's folder has.
+    Of a query, 256 tokens are kept unless ``encode`` is told otherwise, never more than the tokenizer keeps.
+    A term that the index lacks has no weight, nor has one whose learned weight is not positive, since impacts
+    are.
+
+    Attributes beside those of every ``TermEncoder``: ``weights``, of each column (float32), and ``source``,
+    where they come from. ``parameters`` are those of the model's folder.
     """
 
     def __init__(self, model: str | Path, index: str | Path | None = None) -> None:
@@ -62,42 +66,19 @@ class StaticQueryEncoder:
         else:
             raise InputError(f"{model} has no weights of queries' tokens; name an index, whose idf is taken")
         self.parameters = len(self.weights) if router is not None else 0
+        self.max_length, self.longest = QUERY_MAX_LENGTH["splade"], self.tokenizer.model_max_length
 
-    def encode(self, texts: Iterable[str], max_length: int | None = None, prefix: str = "") -> csr_matrix:
-        """Return the weights of ``texts``: float32, texts x vocabulary, positive, term ids ascending.
-
-        ``prefix`` is put before each text; ``max_length`` tokens are kept of both (default: 256; never more
-        than the tokenizer keeps). A term that the index lacks has no weight, nor has one whose learned weight
-        is not positive, since impacts are.
-
-        TypeError for one text that is not in a list; InputError if the tokenizer cannot take a text, or gives
-        it a token beyond the weights.
-        """
-        if isinstance(texts, str):
-            raise TypeError("texts: expected a list or another iterable of strings, found one string")
-        prefixed = [prefix + text for text in texts]
-        if not prefixed:
-            return csr_matrix((0, len(self.weights)), dtype=np.float32)
-        kept = min(max_length or QUERY_MAX_LENGTH["splade-doc"], self.tokenizer.model_max_length)
-        tokens = tokenize(self.tokenizer, prefixed, kept, self.name, len(self.weights), special=False)
+    def _encode(self, texts: list[str], max_length: int) -> csr_matrix:
+        terms = len(self.weights)
+        tokens = tokenize(self.tokenizer, texts, max_length, self.name, terms, special=False)
         rows = np.repeat(np.arange(len(tokens)), [len(ids) for ids in tokens])
         columns = np.fromiter((token for ids in tokens for token in ids), np.int64, len(rows))
         positive = self.weights[columns] > 0
-        cells = np.unique(rows[positive] * len(self.weights) + columns[positive])
-        rows, columns = np.divmod(cells, len(self.weights))
+        cells = np.unique(rows[positive] * terms + columns[positive])
+        rows, columns = np.divmod(cells, terms)
         starts = np.searchsorted(rows, np.arange(len(tokens) + 1))
-        shape = (len(tokens), len(self.weights))
+        shape = (len(tokens), terms)
         return csr_matrix((self.weights[columns], columns.astype(np.int32), starts.astype(np.int32)), shape)
-
-    def impacts(
-        self, texts: Iterable[str], max_length: int | None = None, prefix: str = "", scale: float = SCALE
-    ) -> Iterator[dict[str, int]]:
-        """Yield each text as {term: impact}; impacts are round(weight x scale), from 1 up."""
-        yield from self.impact_vectors(self.encode(texts, max_length, prefix), scale)
-
-    def impact_vectors(self, vectors: csr_matrix, scale: float = SCALE) -> Iterator[dict[str, int]]:
-        """Yield each row of what ``encode`` returned as {term: impact} (see ``impacts``)."""
-        return impacts_of(vectors, self.vocabulary, scale)
 
 
 def idf(documents: int, frequencies: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ from repro.collections.model import Collection, Document, Qrels, Query
 from repro.evaluation.measures import Figures, evaluate, parse_measures
 from repro.evaluation.significance import better_than_baseline
 from repro.models.systems import MAX_LENGTH, QUERY_MAX_LENGTH
-from repro.splade.encoder import SpladeEncoder, impacts
+from repro.splade.encoder import SpladeEncoder
+from repro.splade.term_encoder import impacts
 
 if TYPE_CHECKING:
     from sentence_transformers import SparseEncoder

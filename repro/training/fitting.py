@@ -160,6 +160,7 @@ def _choose(
 def _keep(training: Training, encoder: "SparseEncoder", facts: dict[str, Any]) -> None:
     """Save the model with its card and log."""
     from repro.training.card import model_card
+    from repro.training.inference_free import put_documents_on_top
     from repro.training.trainer import LOG, longest, read_log
 
     model, log = training.model, training.checkpoints / LOG
@@ -168,10 +169,7 @@ def _keep(training: Training, encoder: "SparseEncoder", facts: dict[str, Any]) -
     if training.recipe.max_length == AUTO:  # a length for training; what is encoded later is not cut so short
         encoder.max_seq_length = min(MAX_LENGTH, longest(encoder) or MAX_LENGTH)
     encoder.save_pretrained(str(folder), create_model_card=False)
-    if training.recipe.query_encoder != MODEL:
-        from repro.training.inference_free import put_documents_on_top
-
-        put_documents_on_top(folder)
+    put_documents_on_top(folder)
     write_binary(folder, folder)
     card = model_card(model.path.name, training.recipe, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")

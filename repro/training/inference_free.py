@@ -95,7 +95,7 @@ def token_weights(tokenizer: Any, rows: "Dataset") -> np.ndarray:
 
 
 def put_documents_on_top(folder: Path) -> None:
-    """Move the SPLADE model that a saved Router has in a subfolder to the folder's top.
+    """Move the SPLADE model that a saved Router has in a subfolder to the folder's top; leave any other.
 
     There transformers finds it, too, and Sentence Transformers still does: OpenSearch's models are so.
     """

@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     make("encode", SYSTEM, "--only", "queries")
     make("search", SYSTEM)
     make("search", "splade-tiny")
-    succeed(*TABLE, f"{SYSTEM},splade-tiny", "--no-report", cwd=folder, by=run_here)
+    succeed(*TABLE, f"{SYSTEM},splade-tiny", cwd=folder, by=run_here)
     return folder
 
 

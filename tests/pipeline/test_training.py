@@ -18,7 +18,7 @@ from repro.base.locks import locked
 from repro.formats.runs import read_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.splade.encoder import impacts
+from repro.splade.term_encoder import impacts
 from repro.training.inference_free import token_weights
 from repro.training.recipe import read_recipe
 from repro.training.rows import read_rows, split
