@@ -24,11 +24,12 @@ from repro.cli.options import CollectionOptions, EvaluationOptions, MeasureOptio
 from repro.cli.parsing import add_options, read_options
 from repro.cli.shown_options import HOLM, CorrectionOption
 from repro.collections.opening import open_collection
-from repro.evaluation.comparison import TESTS, Comparison, compare_systems, p_value
+from repro.evaluation.comparison import TESTS, Comparison, compare_systems
 from repro.evaluation.measures import Figures, evaluate
 from repro.evaluation.standards import measures_of
 from repro.formats.qrels import read_trec_qrels
 from repro.formats.runs import read_queries
+from repro.report.columns import effect, p_value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -97,9 +98,9 @@ def _print_comparison(of: Comparison, correction: str) -> None:
     difference = f"{of.mean:+.4f} ({of.low:+.4f} to {of.high:+.4f})"
     p_values = zip(TESTS[correction], (of.t_test_corrected, of.p_corrected))
     told = [f"p, {name}: {p_value(p)}" for name, p in p_values]
-    effect = "–" if of.effect is None else f"{of.effect:+.2f}"
     counted = f"{of.better:,} better, {of.equal:,} equal, {of.worse:,} worse"
-    print("\t".join([_pair(of), "difference", of.measure, difference, *told, f"d: {effect}", counted]))
+    size = f"d: {effect(of.effect)}"
+    print("\t".join([_pair(of), "difference", of.measure, difference, *told, size, counted]))
 
 
 def _print_queries(

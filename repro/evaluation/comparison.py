@@ -11,6 +11,7 @@ from repro.base.progress import track
 from repro.cli.shown_options import HOLM, TUKEY
 from repro.evaluation.significance import (
     Difference,
+    difference,
     effect_size,
     holm,
     interval,
@@ -74,11 +75,6 @@ def compare_systems(
     return _by_tukey(found, values, measures) if correction == TUKEY else _by_holm(found, measures)
 
 
-def p_value(p: float | None) -> str:
-    """Render a p-value."""
-    return "–" if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
-
-
 def _compared(
     values: Mapping[str, np.ndarray], measures: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> Iterator[Comparison]:
@@ -87,14 +83,10 @@ def _compared(
     by_randomisation = iter(randomisation_test(differences).tolist())
     for one, other in track(pairs, len(pairs), "comparing systems", "pairs"):
         for measure, ours, theirs in zip(measures, values[one].T, values[other].T, strict=True):
-            difference, p, p_of_t = ours - theirs, next(by_randomisation), t_test(ours, theirs)
-            low, high = interval(difference)
+            p, p_of_t = next(by_randomisation), t_test(ours, theirs)
+            low, high = interval(ours - theirs)
             yield Comparison(
-                mean=float(difference.mean()),
-                p=p,
-                better=int((difference > 0).sum()),
-                worse=int((difference < 0).sum()),
-                queries=len(difference),
+                **vars(difference(ours - theirs, p)),
                 system=one,
                 other=other,
                 measure=measure,

@@ -33,6 +33,11 @@ def compare(figures: Figures, baseline: Figures, measure: str, draws: int = 10_0
     pairs = [(values[measure], baseline.per_query[q][measure]) for q, values in figures.per_query.items()]
     differences = np.array([ours - theirs for ours, theirs in pairs])
     (p,) = randomisation_test(differences[None], draws).tolist()
+    return difference(differences, p)
+
+
+def difference(differences: np.ndarray, p: float) -> Difference:
+    """Return the mean of differences, one a query, with its p-value and the queries counted."""
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     return Difference(float(differences.mean()), p, better, worse, len(differences))
 
@@ -146,7 +151,7 @@ def better_than_baseline(
     reached = np.ones(len(candidates))
     for signs in _signs(count, draws):
         greatest = t_of(signs @ differences.T / count).max(axis=1)
-        reached += (greatest[:, None] >= observed - 1e-12).sum(axis=0)
+        reached += (greatest[:, None] >= observed - ROUNDING).sum(axis=0)
     return (reached / (draws + 1)).tolist()
 
 

@@ -31,7 +31,7 @@ def condition(row: Row, command: str, sets: Sequence[TopicSet]) -> dict[str, Any
         "command": command,
         "topics": [
             {
-                "topic_key": _topic_key(row.system, of_set),
+                "topic_key": topic_key(row.system, of_set),
                 "eval_key": of_set.keys[1],
                 "scores": _scores(of_set, found),
             }
@@ -40,7 +40,7 @@ def condition(row: Row, command: str, sets: Sequence[TopicSet]) -> dict[str, Any
     }
 
 
-def _topic_key(system: System, of_set: TopicSet) -> str:
+def topic_key(system: System, of_set: TopicSet) -> str:
     """Return what stands for $topics: the queries, or with static weights, which no encoder of Pyserini has,
     what they are encoded to.
     """

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ def row_problems(
         yield f"other weights: SHA-256 {there}, and {recorded} when the table was made"
         return
     yield from _outdated(of)
-    yield from _changed_manifests(of, row)
+    for path in changed_manifests(of, row):
+        yield f"{path} is not the manifest that the table was made from"
     try:
         qrels, flops = corpus.collection.qrels(), "flops" in table.columns
         found, of_queries = results.measure(of, row.spec, qrels, table.measures, flops)
@@ -82,12 +84,13 @@ def _outdated(of: SystemArtifacts) -> Iterator[str]:
             yield f"{artifact.path} was changed after it was made: its SHA-256 is not its manifest's"
 
 
-def _changed_manifests(of: SystemArtifacts, row: results.Row) -> Iterator[str]:
+def changed_manifests(of: SystemArtifacts, row: results.Row) -> Iterator[Path]:
+    """Yield the manifests that are there and are not those that a row was measured from."""
     there = results.manifests(of)
     for artifact in of.chain():
         path = artifact.manifest_path
         if path.name in there and there[path.name] != row.manifests.get(path.name):
-            yield f"{path} is not the manifest that the table was made from"
+            yield path
 
 
 def _changed_figures(row: results.Row, found: results.Row) -> Iterator[str]:

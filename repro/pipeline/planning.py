@@ -91,21 +91,23 @@ def stages(
     of: SystemArtifacts,
     topics_known: bool = True,
     corpus_made: bool = False,
+    every: bool = False,
 ) -> list[Stage]:
     """Return the stages that bring a system's run up to date, in order.
 
     Without ``topics_known``, the queries are not read, and what depends on them counts as outdated. With
-    ``corpus_made``, the stages for another query set encode and index the corpus.
+    ``corpus_made``, the stages for another query set encode and index the corpus. With ``every``, what is
+    current is listed, too.
     """
+    force, encodes = request.work.force or every, of.engine.encodes
     if of.parts:
         made = [
             stage
             for part_name, part in zip(part_names(name), of.parts)
-            for stage in stages(request, part_name, part, topics_known, corpus_made)
+            for stage in stages(request, part_name, part, topics_known, corpus_made, every)
         ]
-        run = request.work.force or made or not topics_known or not of.run.is_current()
+        run = force or made or not topics_known or not of.run.is_current()
         return [*made, _stage(request, "repro.search", name, of.system)] if run else []
-    force, encodes = request.work.force, of.engine.encodes
     documents = encodes and not corpus_made and (force or not of.documents.is_current())
     queries = encodes and (force or not topics_known or not of.queries.is_current())
     index = not corpus_made and (force or documents or not of.index.is_current())

@@ -1,7 +1,8 @@
 """The columns of a measured table, by what ``--columns`` calls them: a header each, and a row's cell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from repro.evaluation.comparison import Comparison
 from repro.report.resources import NOTHING_ENCODED
@@ -9,15 +10,21 @@ from repro.report.results import Row, Table
 
 UNKNOWN = "–"
 BETTER, WORSE = "▲", "▼"
+INTERVAL = "95 %"
+"""The header of the first measure's interval."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A header, and what renders the cell of a row that was measured; whether it depends on the queries."""
+    """A header, and what renders the cell of a row that was measured; whether it depends on the queries.
+
+    ``field`` is the field of a row that the cell shows, None for a measure and the interval.
+    """
 
     header: str
     cell: Callable[[Row], str]
     of_queries: bool = False
+    field: str | None = None
 
 
 def columns_of(table: Table, marks: bool = True) -> list[Column]:
@@ -25,7 +32,7 @@ def columns_of(table: Table, marks: bool = True) -> list[Column]:
     significantly have one.
     """
     first, *others = figure_columns(table, marks)
-    of_name = {"measures": [first, Column("95 %", _interval_of(first.header)), *others]} | RESOURCES
+    of_name = {"measures": [first, Column(INTERVAL, _interval_of(first.header)), *others]} | RESOURCES
     return [column for name in table.columns for column in of_name[name]]
 
 
@@ -40,11 +47,26 @@ def figure_columns(table: Table, marks: bool = True) -> list[Column]:
     return [Column(str(measure), figure_of(str(measure)), True) for measure in table.measures]
 
 
+def cells(row: Row, columns: Iterable[Column]) -> list[str]:
+    """Return a row's cells; none of a row that was not measured."""
+    return [column.cell(row) for column in columns] if row.status == "measured" else []
+
+
 def mark(of: Comparison) -> str:
     """Return the mark of a significant difference; empty if it is none."""
     if not of.significant or not of.mean:
         return ""
     return BETTER if of.mean > 0 else WORSE
+
+
+def p_value(p: float | None) -> str:
+    """Render a p-value."""
+    return UNKNOWN if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
+
+
+def effect(size: float | None) -> str:
+    """Render an effect size, Cohen's d."""
+    return UNKNOWN if size is None else f"{size:+.2f}"
 
 
 def millions(parameters: int | None) -> str:
@@ -87,6 +109,15 @@ def _interval_of(measure: str) -> Callable[[Row], str]:
     return interval
 
 
+def _shown(header: str, field: str, render: Callable[[Any], str], of_queries: bool = False) -> Column:
+    """Return the column of a row's field."""
+    return Column(header, lambda row: render(getattr(row, field)), of_queries, field)
+
+
+def _energy(header: str, field: str, of_queries: bool = False) -> Column:
+    return Column(header, lambda row: energy(row, field), of_queries, field)
+
+
 def _marks(table: Table) -> dict[tuple[str, str], str]:
     """Return the marks in a table, by system and measure."""
     marked = {(of.system, of.measure): mark(of) for of in table.comparisons if of.other == table.baseline}
@@ -94,21 +125,21 @@ def _marks(table: Table) -> dict[tuple[str, str], str]:
 
 
 RESOURCES = {
-    "parameters": [Column("parameters", lambda row: millions(row.parameters))],
+    "parameters": [_shown("parameters", "parameters", millions)],
     "terms": [
-        Column("terms/doc", lambda row: terms(row.document_terms)),
-        Column("terms/query", lambda row: terms(row.query_terms), True),
+        _shown("terms/doc", "document_terms", terms),
+        _shown("terms/query", "query_terms", terms, True),
     ],
-    "flops": [Column("FLOPS", lambda row: terms(row.flops), True)],
-    "index": [Column("index", lambda row: size(row.index_bytes))],
-    "documents-per-second": [Column("documents/s", lambda row: rate(row.documents_per_second))],
+    "flops": [_shown("FLOPS", "flops", terms, True)],
+    "index": [_shown("index", "index_bytes", size)],
+    "documents-per-second": [_shown("documents/s", "documents_per_second", rate)],
     "queries-per-second": [
-        Column("queries/s", lambda row: rate(row.queries_per_second), True),
-        Column("with encoding", lambda row: rate(row.queries_per_second_with_encoding), True),
+        _shown("queries/s", "queries_per_second", rate, True),
+        _shown("with encoding", "queries_per_second_with_encoding", rate, True),
     ],
     "energy": [
-        Column("J/document", lambda row: energy(row, "joules_per_document")),
-        Column("J/query", lambda row: energy(row, "joules_per_query"), True),
+        _energy("J/document", "joules_per_document"),
+        _energy("J/query", "joules_per_query", True),
     ],
 }
 """Those beside the measures, by their names."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from repro.cli.shown_options import HOLM, TUKEY
-from repro.evaluation.comparison import ALPHA, TESTS, p_value
+from repro.evaluation.comparison import ALPHA, TESTS
 from repro.models.systems import System
 from repro.report.claims import Evidence, original_sentences, sentences
-from repro.report.columns import BETTER, UNKNOWN, WORSE, Column, columns_of, mark
+from repro.report.columns import BETTER, UNKNOWN, WORSE, Column, cells, columns_of, effect, mark, p_value
 from repro.report.published import ACTIVE_DIMS, PARAMETERS, Cell, Source, sources_of
 from repro.report.results import Row, Table
 
@@ -37,14 +37,12 @@ def page_table(table_of: Table) -> str:
 def _lines(table_of: Table, columns: Sequence[Column]) -> str:
     first = str(table_of.measures[0])
     headers = [column.header for column in columns]
+    not_measured = [UNKNOWN] * len(columns)
+    place = headers.index(first) if first in headers else 0
     lines = []
     for row in table_of.rows:
-        cells = [UNKNOWN] * len(columns)
-        if row.status == "measured":
-            cells = [column.cell(row) for column in columns]
-        else:
-            cells[headers.index(first) if first in headers else 0] = row.status
-        lines.append([row.system, row.kind, *cells])
+        shown = cells(row, columns) or [*not_measured[:place], row.status, *not_measured[place + 1 :]]
+        lines.append([row.system, row.kind, *shown])
     return table(["system", "type", *headers], lines)
 
 
@@ -54,11 +52,11 @@ def differences_table(table_of: Table) -> str:
     header += [f"p, {name}" for name in TESTS[table_of.correction]]
     lines = []
     for of in table_of.comparisons:
-        effect = UNKNOWN if of.effect is None else f"{of.effect:+.2f}"
-        cells = [of.measure, f"{of.mean:+.4f}", f"{of.low:+.4f} to {of.high:+.4f}", effect]
+        interval = f"{of.low:+.4f} to {of.high:+.4f}"
+        figures = [of.measure, f"{of.mean:+.4f}", interval, effect(of.effect)]
         p_values = [p_value(of.t_test_corrected), f"{p_value(of.p_corrected)} {mark(of):1}"]
         counts = [f"{count:,}" for count in (of.better, of.equal, of.worse)]
-        lines.append([of.system, of.other, *cells, *p_values, *counts])
+        lines.append([of.system, of.other, *figures, *p_values, *counts])
     return table([*header, "better", "equal", "worse"], lines)
 
 

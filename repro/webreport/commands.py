@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from repro.artifacts.graph import SystemArtifacts
 from repro.cli.export_options import ConditionsOptions
 from repro.cli.options import MeasureOptions, SystemOptions, TableOptions
-from repro.cli.stages import Stage, stage
+from repro.cli.stages import stage
 from repro.evaluation.measures import Measure
 from repro.exporting.conditions import conditions_path
-from repro.exporting.pyserini_conditions import condition, search_command
+from repro.exporting.pyserini_conditions import search_command, topic_key
 from repro.exporting.rows import Row
 from repro.exporting.topic_sets import TopicSet
 from repro.pipeline.opening import Corpus
@@ -58,11 +58,8 @@ def row_commands(
     """Return the commands that make a row's run stage by stage and evaluate it, and Pyserini's, if it has one
     that makes the same run; its queries are what ``repro.export conditions`` has written.
     """
-    forced = replace(request, work=replace(request.work, force=True))
-    made = [
-        Command(DOES[needed.module], str(Stage(needed.module, _without_force(needed.arguments))))
-        for needed in stages(forced, spec, of)
-    ]
+    needed = stages(_unforced(request), spec, of, every=True)
+    made = [Command(DOES[each.module], str(each)) for each in needed]
     evaluating = Command("Evaluate the run", _evaluate(request, str(of.run.path), measures))
     return [*made, evaluating, *_pyserini(request, of, corpus, measures)]
 
@@ -85,11 +82,10 @@ def _pyserini(
         *(request.collection.collection, corpus, of.topics, corpus.collection.qrels(), measures),
         conditions_path(request.work.work, name),
     )
-    (entry,) = condition(row, line, [topics])["topics"]
     output = str(request.runs.runs / f"pyserini.{name}.{of.system.name}.trec")
     threads, batch = str(request.work.threads), str(BATCH)
     filled = Template(line).safe_substitute(
-        topics=shlex.quote(entry["topic_key"]),
+        topics=shlex.quote(topic_key(row.system, topics)),
         output=shlex.quote(output),
         **{f"{kind}_threads": threads for kind in ("sparse", "dense")},
         **{f"{kind}_batch_size": batch for kind in ("sparse", "dense")},
@@ -110,10 +106,6 @@ def _evaluate(request: TableRequest, run: str, measures: list[Measure]) -> str:
 
 def _unforced(request: TableRequest) -> TableRequest:
     return replace(request, work=replace(request.work, force=False))
-
-
-def _without_force(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(argument for argument in arguments if argument != "--force")
 
 
 def _places(request: TableRequest) -> "tuple[DataclassInstance, ...]":

@@ -1,124 +1,127 @@
 """Where each figure of a table comes from: the row's artifacts with their manifests, and what was done."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from repro.artifacts.graph import SystemArtifacts
-from repro.report.columns import columns_of
+from repro.report.columns import INTERVAL, Column, columns_of
+from repro.report.resources import manifest_of
 from repro.report.results import Row, Table
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a column shows: the field of a row that it is sorted by, the stages whose manifests it stands in
-    (none: the run's alone), and how it comes about. ``descends``: whether the first click puts the greatest
-    value on top.
+    """Where a row's figure comes from: the stages whose manifests it stands in (none: the run's alone), and
+    how it comes about. ``descends``: whether the first click on its column puts the greatest value on top.
     """
 
-    field: str
     stages: tuple[str, ...]
     how: str
     descends: bool = True
 
 
-RESOURCES = {
+ORIGINS = {
     "parameters": Origin(
-        "parameters",
         ("encode documents", "search"),
         "Of all models that the run comes from, counted as each was loaded, and recorded in these manifests.",
         False,
     ),
-    "terms/doc": Origin(
-        "document_terms",
+    "document_terms": Origin(
         ("encode documents",),
         "Non-zero terms of all encoded documents by their number; a dense model's dimensions.",
         False,
     ),
-    "terms/query": Origin(
-        "query_terms",
+    "query_terms": Origin(
         ("encode queries",),
         "Non-zero terms of all encoded queries by their number; a dense model's dimensions.",
         False,
     ),
-    "FLOPS": Origin(
-        "flops",
+    "flops": Origin(
         ("encode documents",),
         "Expected number of products for a query and a document (Paria et al. 2020), counted in the encoded "
         "texts.",
         False,
     ),
-    "index": Origin("index_bytes", ("index",), "Size of the index on disk when it was built.", False),
-    "documents/s": Origin(
-        "documents_per_second", ("encode documents",), "Documents by the seconds that encoding them took."
+    "index_bytes": Origin(("index",), "Size of the index on disk when it was built.", False),
+    "documents_per_second": Origin(
+        ("encode documents",), "Documents by the seconds that encoding them took."
     ),
-    "queries/s": Origin(
-        "queries_per_second", (), "Queries by the seconds that searching took, without encoding them."
-    ),
-    "with encoding": Origin(
-        "queries_per_second_with_encoding",
+    "queries_per_second": Origin((), "Queries by the seconds that searching took, without encoding them."),
+    "queries_per_second_with_encoding": Origin(
         ("encode queries", "search"),
         "Queries by the seconds that encoding and searching took, those of all parts together.",
     ),
-    "J/document": Origin(
-        "joules_per_document",
+    "joules_per_document": Origin(
         ("encode documents",),
         "Joules of the machine while it encoded documents.",
         False,
     ),
-    "J/query": Origin(
-        "joules_per_query",
+    "joules_per_query": Origin(
         ("encode queries", "search"),
         "Joules of the machine while it encoded queries and searched, those of all parts together.",
         False,
     ),
 }
-"""By the headers of ``report.columns``, measures aside."""
+"""By the fields that ``report.columns`` shows."""
 
 
 def columns(table: Table) -> list[dict[str, Any]]:
     """Return for each column its header, what it is sorted by, and its origin."""
-    return [_column(table, column.header) for column in columns_of(table)]
+    return [
+        {"header": column.header, "field": column.field, "descends": True, **_origin(table, column)}
+        for column in columns_of(table)
+    ]
 
 
-def _column(table: Table, header: str) -> dict[str, Any]:
-    measures = [str(measure) for measure in table.measures]
-    if header in RESOURCES:
-        of = RESOURCES[header]
-        return {
-            "header": header,
-            "values": [getattr(row, of.field) for row in table.rows],
-            "field": of.field,
-            "stages": of.stages,
-            "how": of.how,
-            "descends": of.descends,
-            "unknown": [getattr(row, "unknown", {}).get(of.field, "") for row in table.rows],
-        }
+def _origin(table: Table, column: Column) -> dict[str, Any]:
+    if column.field is not None:
+        return _of_field(table, column.field)
     judged = f"{table.queries:,} judged queries"
-    if header in measures:
-        values, highs = [row.figures.get(header) for row in table.rows], None
-        how = f"Mean of {header} over {judged}, by ir_measures; a query without an answer counts as 0."
-    else:
-        of_first = measures[0]
-        bounds = [row.intervals.get(of_first, (None, None)) for row in table.rows]
-        values, highs = [low for low, _ in bounds], [high for _, high in bounds]
-        how = (
-            f"Confidence interval of {of_first}'s mean over {judged}: percentile bootstrap, fixed seed. The "
-            "column is sorted by the lower end."
-        )
+    if column.header == INTERVAL:
+        first = str(table.measures[0])
+        bounds = [row.intervals[first] if row.intervals else (None, None) for row in table.rows]
+        return {
+            "values": [low for low, _ in bounds],
+            "highs": [high for _, high in bounds],
+            "how": f"Confidence interval of {first}'s mean over {judged}: percentile bootstrap, fixed seed. "
+            "The column is sorted by the lower end.",
+        }
+    measure = column.header
     return {
-        "header": header, "values": values, "highs": highs, "stages": (), "how": how, "descends": True,
-    }  # fmt: skip
+        "values": [row.figures[measure] if row.figures else None for row in table.rows],
+        "how": f"Mean of {measure} over {judged}, by ir_measures; a query without an answer counts as 0.",
+    }
+
+
+def _of_field(table: Table, field: str) -> dict[str, Any]:
+    return {
+        "values": [getattr(row, field) for row in table.rows],
+        "how": ORIGINS[field].how,
+        "descends": ORIGINS[field].descends,
+        "unknown": [row.unknown.get(field, "") for row in table.rows],
+    }
 
 
 def artifacts(of: SystemArtifacts, row: Row) -> list[dict[str, Any]]:
-    """Return all that a row's run was made from, and the run last: places, checksums, manifests."""
+    """Return all that a row's run was made from, and the run last: places, checksums, manifests, and which of
+    the row's figures each manifest tells.
+    """
     return [
         {
             "stage": artifact.inputs["stage"],
             "path": str(artifact.path),
             "manifest_path": str(artifact.manifest_path),
             "manifest_sha256": row.manifests[artifact.manifest_path.name],
-            "manifest": artifact.manifest(),
+            "manifest": manifest,
+            "tells": [field for field in ORIGINS if _tells(manifest, field, row)],
         }
         for artifact in of.chain()
+        for manifest in [manifest_of(artifact)]
     ]
+
+
+def _tells(manifest: Mapping[str, Any], field: str, row: Row) -> bool:
+    if getattr(row, field) is None or manifest["inputs"]["stage"] not in ORIGINS[field].stages:
+        return False
+    return field != "parameters" or bool(manifest.get("parameters"))  # a run's has some if a model re-ranked

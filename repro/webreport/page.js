@@ -114,8 +114,7 @@ function showOrigin(row, column) {
   const shown = column ? cells.rows[at][evidence.columns.indexOf(column)] : null;
   byId("origin-heading").textContent = column ? `${row.system}, ${column.header}: ${shown}` : row.system;
   const value = column?.values[at] ?? null, high = column?.highs?.[at];
-  const told = value === null ? [] : made.filter((of) => column.stages.includes(of.stage)
-    && (column.field !== "parameters" || of.manifest.parameters)); // a run's has them if a model re-ranked
+  const told = made.filter((of) => of.tells.includes(column?.field));
   const makers = told.length ? told : made.slice(-1);
   byId("origin-body").replaceChildren(
     element("p", { textContent: column ? column.how : "A row's run, and all that it was made from." }),
@@ -215,13 +214,13 @@ function tellOutcome(first, second, measure, differences, wins) {
   const number = (sign) => wins.filter((win) => win === sign).length;
   const [better, equal, worse] = [number(1), number(0), number(-1)];
   const mean = differences.reduce((total, value) => total + value, 0) / differences.length;
-  const tested = (record.comparisons ?? []).find((of) => of.measure === measure
+  const tested = record.comparisons.findIndex((of) => of.measure === measure
     && (of.system === first && of.other === second || of.system === second && of.other === first));
   const strong = (text, name) => element("strong", { textContent: text, className: name });
   byId("outcome").replaceChildren(
     strong(first, "of-first"), ` is better on ${count(better)} queries, `, strong(second, "of-second"),
     ` on ${count(worse)}; on ${count(equal)} they are equal. Mean difference in ${measure}: ${signed(mean)}`,
-    tested ? `, p ${tested.p_corrected < 0.0001 ? "< 0.0001" : `= ${tested.p_corrected.toFixed(4)}`} (randomisation test, corrected for the number of comparisons).` : ".");
+    tested < 0 ? "." : `, p ${evidence.tests.p_values[tested]} by the ${evidence.tests.by}.`);
   const part = (size, name) => {
     const made = element("div", { className: name });
     made.style.flexGrow = size;

@@ -9,13 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from repro.artifacts.graph import SystemArtifacts
 from repro.base.errors import InputError
 from repro.base.files import sha256_file, write_text
 from repro.base.progress import note
 from repro.collections.scan import known_summary
 from repro.evaluation.standards import relevance_level
+from repro.pipeline.checked_rows import changed_manifests
 from repro.pipeline.tabulating import Tabulated
 from repro.report import markdown
+from repro.report.columns import p_value
 from repro.report.page import CELLS, RECORD, changed_page, shown_cells
 from repro.report.published import compare
 from repro.report.results import Row, Table
@@ -63,8 +66,7 @@ def _write_page(made: Tabulated) -> None:
         for name, of in made.artifacts.items():
             for artifact in of.chain():
                 locks.enter_context(artifact.reading(request.work.wait))
-                _refuse_changed(artifact.manifest_path, rows[name].manifests.get(artifact.manifest_path.name))
-            _refuse_changed(of.run.path, rows[name].run_sha256)
+            _refuse_changed(of, rows[name])
         held = _evidence(made, rows)
     pictures, files = write_plots(table, path.parent)
     for file in set(plot_files(table, path.parent)) - set(files):
@@ -74,9 +76,13 @@ def _write_page(made: Tabulated) -> None:
     note(f"wrote {path}" + (f" and {len(files)} plots as .svg and .png" if files else ""))
 
 
-def _refuse_changed(file: Path, checksum: str | None) -> None:
-    if not file.is_file() or sha256_file(file) != checksum:
-        raise InputError(f"{file} was changed after the table was made; make the table again for its page")
+def _refuse_changed(of: SystemArtifacts, row: Row) -> None:
+    changed, run = [*changed_manifests(of, row)], of.run.path
+    if not run.is_file() or sha256_file(run) != row.run_sha256:
+        changed.append(run)
+    if changed:
+        message = "was changed after the table was made; make the table again for its page"
+        raise InputError(f"{changed[0]} {message}")
 
 
 def _evidence(made: Tabulated, rows: dict[str, Row]) -> dict[str, Any]:
@@ -101,6 +107,7 @@ def _evidence(made: Tabulated, rows: dict[str, Row]) -> dict[str, Any]:
     return {
         "caption": _caption(table),
         "legend": markdown.legend(table),
+        "tests": _tests(table),
         "published": _published(table),
         "columns": columns(table),
         "artifacts": {name: artifacts(of, rows[name]) for name, of in of_rows.items()},
@@ -135,6 +142,15 @@ def _caption(table: Table) -> str:
         f"{table.queries:,} judged queries, {table.corpus.documents:,} documents, text {table.text}; "
         f"{sum(row.status == 'measured' for row in table.rows)} of {len(table.rows)} systems measured"
     )
+
+
+def _tests(table: Table) -> dict[str, Any]:
+    """Return by which test systems were compared, and the p-value of each of the table's comparisons."""
+    p_values = [p_value(of.p_corrected) for of in table.comparisons]
+    return {
+        "by": markdown.MARKED_BY[table.correction],
+        "p_values": [p if p.startswith("<") else f"= {p}" for p in p_values],
+    }
 
 
 def _published(table: Table) -> dict[str, Any]:
