@@ -58,6 +58,7 @@ class DistillationOptions:
         type=positive("rows"),
         metavar="N",
     )
+    bm25: bool = option(False, "BM25's margins, too, in a column of their own")
     held_out: int = option(
         0,
         "judged queries set aside, with their judgments and all candidates, as a collection of their own in "

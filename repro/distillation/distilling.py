@@ -28,8 +28,10 @@ from repro.distillation.selection import Selection, folder_suffix, select
 from repro.distillation.teachers import Teacher, teaching_system
 from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
+from repro.lucene.pair_scores import bm25_scores
 from repro.models.systems import find_system, located, single_names
-from repro.pipeline.sources import unchanged, weights_of
+from repro.pipeline.opening import artifacts_of
+from repro.pipeline.sources import held, unchanged, weights_of
 
 FORMAT = 1
 SAMPLE = 1000
@@ -44,6 +46,8 @@ class Distillation:
     teacher: Teacher
     encoded: Path | None
     """The corpus as the teacher encoded it, if it did."""
+    bm25: Path | None
+    """The index that BM25's scores come from, if they are asked for."""
     hits: int
     """Documents of a run that are looked at for a query."""
     options: DistillationOptions
@@ -66,9 +70,10 @@ def distill(collection: CollectionOptions, options: DistillationOptions, work: W
         hits = options.depth + max(map(len, qrels.values()), default=0)
         runs = [_run_file(selection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
         encoded = locks.enter_context(encoded_corpus(teacher, selection.corpus, work))
+        bm25 = locks.enter_context(_bm25_index(selection, work)) if options.bm25 else None
         for path in runs:
             locks.enter_context(unchanged(path, work.wait))
-        distillation = Distillation(selection, teacher, encoded, hits, options, work)
+        distillation = Distillation(selection, teacher, encoded, bm25, hits, options, work)
         artifact = _artifact(distillation, runs)
         if work.force or not artifact.is_current():
             refuse_other_settings(artifact, work.force, "repro.distill")  # sooner than when another is done
@@ -94,12 +99,14 @@ def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
         "seed": options.seed,
         "limit": options.limit,
     }
-    for name in ("negatives", "queries_from", "rows", "held_out"):  # data made before there was a choice stay
+    # data made before there was a choice stay
+    for name in ("negatives", "queries_from", "rows", "bm25", "held_out"):
         if (value := getattr(options, name)) != getattr(DistillationOptions, name):
             inputs[name] = list(value) if isinstance(value, tuple) else value
     if options.held_out:
         inputs["pool"] = [held_out.POOL, held_out.LEAST_DEPTH]
-    name = f"{of.selection.name}.{of.teacher.system.name}{folder_suffix(options)}"
+    teachers = f"{of.teacher.system.name}{'.bm25' if options.bm25 else ''}"
+    name = f"{of.selection.name}.{teachers}{folder_suffix(options)}"
     return Artifact(options.output or of.work.work / "distilled" / name, inputs)
 
 
@@ -182,7 +189,7 @@ def _write_parts(
     with scoring(material, _pairs(rows[done:])) as score:
         for part in _parts(rows[done:], of.options.shard_size):
             path = _part_path(folder, len(finished))
-            pandas.DataFrame(_scored(part, material, score)).to_parquet(path, index=False)
+            pandas.DataFrame(_scored(part, material, score, of.bm25)).to_parquet(path, index=False)
             flush(path)
             finished.append(len(part))
             artifact.save_pieces(folder, finished)
@@ -206,18 +213,21 @@ def _sampled(documents: Iterable[Document], rng: random.Random, sample: list[str
         yield document
 
 
-def _scored(rows: list[Mined], material: Material, score: Score) -> list[dict[str, Any]]:
-    queries, texts = material.queries, material.texts
-    scores = score(_pairs(rows)).reshape(len(rows), -1)
+def _scored(rows: list[Mined], material: Material, score: Score, bm25: Path | None) -> list[dict[str, Any]]:
+    queries, texts, pairs = material.queries, material.texts, _pairs(rows)
+    scores = {"label": score(pairs)}
+    if bm25:
+        scores["bm25"] = bm25_scores(bm25, [(queries[query], docid) for query, docid in pairs])
+    candidates_of = [values.reshape(len(rows), -1) for values in scores.values()]
     return [
         {
             "query_id": row.query,
             "query": queries[row.query],
             "positive": texts[row.positive],
             **{f"negative_{i}": texts[d] for i, d in enumerate(row.negatives, 1)},
-            "label": (values[0] - values[1:]).tolist(),
+            **{name: (of_row[0] - of_row[1:]).tolist() for name, of_row in zip(scores, of_rows)},
         }
-        for row, values in zip(rows, scores)
+        for row, *of_rows in zip(rows, *candidates_of)
     ]
 
 
@@ -230,6 +240,16 @@ def _parts(rows: list[Mined], size: int) -> Iterator[list[Mined]]:
     remaining = iter(rows)
     while part := list(itertools.islice(remaining, size)):
         yield part
+
+
+@contextlib.contextmanager
+def _bm25_index(selection: Selection, work: WorkOptions) -> Iterator[Path]:
+    """Keep the index of the texts from being replaced; it is built first if it is missing."""
+    again, bm25 = replace(work, force=False), find_system("bm25")
+    stage("repro.index", selection.collection, SystemOption(bm25.name), again).run()
+    of = artifacts_of(bm25, selection.corpus, again)
+    with held(of.index, "repro.index", bm25, work.wait) as index:
+        yield index.path
 
 
 def _run_file(selection: Selection, work: WorkOptions, name: str, hits: int) -> Path:

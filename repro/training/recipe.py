@@ -46,6 +46,7 @@ class Recipe:
     loss: str = "margin_mse"
     in_batch: bool = False
     teacher_share: float = 1.0
+    bm25_share: float = 0.0
     active_terms: float | Literal["base"] | None = None
     dropout: float | None = None
     averages: list[float] = dataclasses.field(default_factory=list)
@@ -112,6 +113,7 @@ def _check_static(recipe: Recipe, path: Path) -> None:
     expected = {
         "margin_scale": recipe.margin_scale != AUTO or "a number",
         "teacher_share": recipe.teacher_share == 1 or "1",
+        "bm25_share": not recipe.bm25_share or "0",
         "active_terms": recipe.active_terms is None or "null",
         "averages": not recipe.averages or "[]",
         "query_regularizer_weight": recipe.query_encoder != STATIC_IDF

@@ -110,6 +110,7 @@ RULES: dict[str, Rule] = {
     "seed": (f"a whole number from 0 to {LARGEST_SEED}", lambda value: 0 <= value <= LARGEST_SEED),
     "loss": (f"one of {', '.join(LOSSES)}", lambda value: value in LOSSES),
     "teacher_share": ("more than 0, at most 1", lambda value: 0 < value <= 1),
+    "bm25_share": ("0 or more, less than 1", lambda value: 0 <= value < 1),
     "active_terms": (
         "null, base, or a positive number of a document's terms",
         lambda value: value in (None, "base") or (_is_finite(value) and value > 0),

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ["query_id", "query", "positive", "negative_1", "label"]
 """What distillation data have at least; the published ones go on to ``negative_8``."""
+BM25 = "bm25"
+"""The column of BM25's margins, which ``repro.distill --bm25`` writes."""
+
+REST = "rest"
+"""The column of what BM25 and the base say of the margins to be learned, by their shares."""
 
 RetrievalTask = tuple[dict[str, str], dict[str, str], dict[str, set[str]]]
 """Queries and passages by id, and each query's relevant passages."""
@@ -43,13 +48,20 @@ def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
         raise InputError(f"{source}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
     texts = ["query", *passages_of(rows)]
     _check_texts(rows, texts, source)
-    _check_labels(rows, len(texts) - 2, source)
+    margins = ["label", *([BM25] if BM25 in rows.column_names else [])]
+    for column in margins:
+        _check_margins(rows, column, len(texts) - 2, source)
+    if recipe.bm25_share and BM25 not in margins:
+        raise InputError(
+            f"{source}: no column {BM25!r}, which recipe {recipe.name} takes a share of; make the data with "
+            "python -m repro.distill --bm25, or set bm25_share to 0"
+        )
     if max(recipe.negatives) >= len(texts) - 2:
         raise InputError(
             f"recipe {recipe.name}: negatives: expected positions from 0 to {len(texts) - 3}, since {source} "
             f"has {len(texts) - 2} negatives a row, found {recipe.negatives}"
         )
-    rows = rows.select_columns(["query_id", *texts, "label"]).shuffle(seed=recipe.seed)
+    rows = rows.select_columns(["query_id", *texts, *margins]).shuffle(seed=recipe.seed)
     return rows.select(range(min(recipe.rows or len(rows), len(rows))))
 
 
@@ -78,14 +90,14 @@ def _check_texts(rows: "Dataset", columns: list[str], source: str) -> None:
             raise InputError(f"{source}: row {row}: {name}: expected a text, found none")
 
 
-def _check_labels(rows: "Dataset", negatives: int, source: str) -> None:
-    """Raise InputError for the first row that has not as many finite margins as negatives."""
-    labels = rows.data.column("label")
+def _check_margins(rows: "Dataset", name: str, negatives: int, source: str) -> None:
+    """Raise InputError for the first row that has not as many finite margins in a column as negatives."""
+    labels = rows.data.column(name)
     kind = labels.type
     types = pyarrow.types
     lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
     if not (lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))):
-        raise InputError(f"{source}: label: expected lists of {negatives} margins, found {kind}")
+        raise InputError(f"{source}: {name}: expected lists of {negatives} margins, found {kind}")
     finite = pyarrow.compute.is_finite(pyarrow.compute.list_flatten(labels).cast(pyarrow.float64()))
     numbers = pyarrow.compute.list_value_length(labels).fill_null(0).to_numpy()
     wrong = numbers != negatives
@@ -94,7 +106,7 @@ def _check_labels(rows: "Dataset", negatives: int, source: str) -> None:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{source}: row {row + 1}: label: expected {negatives} finite margins, "
+            f"{source}: row {row + 1}: {name}: expected {negatives} finite margins, "
             f"found {labels[row].as_py()}"
         )
 
@@ -127,15 +139,15 @@ def split(rows: "Dataset", held_out: int) -> tuple["Dataset", "Dataset"]:
 def choose(row: dict[str, Any], recipe: Recipe, scale: float) -> dict[str, Any]:
     """Return a row as the trainer takes it: query, positive, the chosen negatives, the margins to be learned.
 
-    These are the teacher's (``label``) times ``scale``; where the row has the base's own (``base``), they are
-    mixed with those by the recipe's ``teacher_share``. The negatives are ordered by ascending margin (hardest
-    first), and the recipe says which positions are taken.
+    These are the teacher's (``label``) times ``scale``; where the row has a ``rest``, what others than the
+    teacher say, its share of them and that. The negatives are ordered by ascending margin
+    (hardest first), and the recipe says which positions are taken.
     """
     floor = -math.inf if recipe.margin_floor is None else recipe.margin_floor
-    base, share = row.get("base"), recipe.teacher_share
+    rest, share = row.get(REST), (1 - recipe.bm25_share) * recipe.teacher_share
 
     def learned(margin: float, i: int) -> float:
-        return margin * scale if base is None else share * margin * scale + (1 - share) * base[i]
+        return margin * scale if rest is None else share * margin * scale + rest[i]
 
     margins = [learned(max(margin, floor), i) for i, margin in enumerate(row["label"])]
     order = sorted(range(len(margins)), key=lambda i: learned(row["label"][i], i))

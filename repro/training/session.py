@@ -163,6 +163,7 @@ def _data(recipe: Recipe, work: WorkOptions) -> Path | None:
         return path
     data = {**recipe.data, "negatives_from": _negatives_from(recipe)}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in data.items()]
+    options += ["--bm25"] if recipe.bm25_share else []
     again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
     return Path(stage("repro.distill", *options, again).run())
 

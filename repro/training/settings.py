@@ -5,7 +5,8 @@ All are measured on the rows that are trained on, or follow from their number:
 - ``margin_scale: auto`` brings the teacher's margins t to the base's b: sqrt(sum b^2 / sum t^2), the
   geometric mean of the two least-squares estimates of b / t through the origin, the slope of b on t and the
   inverse of that of t on b (reduced major axis). The first alone is too small by their correlation, and less
-  than 0 where candidates were picked for a high score of either; the second is as much too large.
+  than 0 where candidates were picked for a high score of either; the second is as much too large. BM25's
+  margins are always brought to the base's so.
 - ``temperature`` is the standard deviation of the scores to be learned within a query's candidates. Losses
   are of scores divided by it, so that they, and the weights of the regularisers beside them, mean the same on
   every collection.
@@ -25,7 +26,7 @@ from repro.base.errors import InputError
 from repro.base.progress import note
 from repro.training.recipe import Recipe
 from repro.training.recipe_entries import AUTO
-from repro.training.rows import passages_of
+from repro.training.rows import BM25, REST, passages_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -63,8 +64,8 @@ class Settings:
 
 
 def settle(recipe: Recipe, rows: "Dataset", base: Path, threads: int) -> tuple[Settings, "Dataset"]:
-    """Return the recipe's settings on ``rows``, and the rows, with the base's margins (``base``) where the
-    recipe mixes those in.
+    """Return the recipe's settings on ``rows``, and the rows, with what others than the teacher say of the
+    margins (``rest``) where the recipe compares with the base.
 
     InputError if margins that are to be scaled are all zero.
     """
@@ -87,21 +88,26 @@ def settle(recipe: Recipe, rows: "Dataset", base: Path, threads: int) -> tuple[S
     found = base_margins(rows, base, max_length, threads)
     teacher, own = np.array(rows["label"], np.float64), found.margins.astype(np.float64)
     scale = fitted_scale(teacher, own) if recipe.margin_scale == AUTO else recipe.margin_scale
-    learned = recipe.teacher_share * scale * teacher + (1 - recipe.teacher_share) * own
+    models = 1 - recipe.bm25_share
+    rest = models * (1 - recipe.teacher_share) * own
+    if recipe.bm25_share:
+        bm25 = np.array(rows[BM25], np.float64)
+        rest += recipe.bm25_share * fitted_scale(bm25, own, "BM25's") * bm25
+    learned = models * recipe.teacher_share * scale * teacher + rest
     settings = replace(settings, margin_scale=scale, temperature=spread(learned))
     if (held := recipe.active_terms) is not None:
         document_terms = held if isinstance(held, float) else found.document_terms
         settings = replace(settings, query_terms=found.query_terms, document_terms=document_terms)
     note(f"{recipe.name}: measured on {len(rows):,} rows: {settings.record()}")
-    return settings, rows.add_column("base", found.margins.tolist())
+    return settings, rows.add_column(REST, rest.astype(np.float32).tolist())
 
 
-def fitted_scale(teacher: np.ndarray, base: np.ndarray) -> float:
+def fitted_scale(teacher: np.ndarray, base: np.ndarray, whose: str = "the teacher's") -> float:
     """Return the factor that brings margins of a teacher to those of a base, rows x negatives."""
     of_teacher, of_base = float((teacher**2).sum()), float((base**2).sum())
     if not (of_teacher > 0 and of_base > 0):
-        which = "teacher's" if of_base > 0 else "base's"
-        raise InputError(f"margin_scale: auto: the {which} margins are all zero; state a number")
+        which = whose if of_base > 0 else "the base's"
+        raise InputError(f"margin_scale: auto: {which} margins are all zero; state a number")
     return math.sqrt(of_base / of_teacher)
 
 
@@ -119,7 +125,7 @@ def _compares(recipe: Recipe) -> bool:
     The published recipes do not: their loss is of margins as they are.
     """
     fitted = recipe.loss != "margin_mse" or recipe.in_batch  # whose temperature is fitted
-    mixed = recipe.margin_scale == AUTO or recipe.teacher_share < 1
+    mixed = recipe.margin_scale == AUTO or recipe.teacher_share < 1 or recipe.bm25_share > 0
     return fitted or mixed or recipe.active_terms is not None
 
 

@@ -14,7 +14,7 @@ from repro.models.systems import find_system
 from repro.models.weights import resolve
 
 DOCUMENTS, ROWS, HELD_OUT = 150, 60, 12
-FOLDER = f"part-train.all-minilm-l6-v2.judgments-passages.held-out-{HELD_OUT}.rows-{ROWS}"
+FOLDER = f"part-train.all-minilm-l6-v2.bm25.judgments-passages.held-out-{HELD_OUT}.rows-{ROWS}"
 DATA = {
     "collection": "part",
     "split": "train",

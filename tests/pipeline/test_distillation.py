@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from repro.base.locks import locked
 from repro.collections.opening import open_collection
 from repro.distillation import scoring, teacher_store
+from repro.lucene.searching import BatchSearcher
 from repro.models.systems import find_system
 from repro.models.weights import resolve
 from repro.training.rows import parquet_files
@@ -427,6 +428,23 @@ def test_drawn_queries_are_distilled_without_judgments_or_queries(tmp_path, here
     ]
     manifest = json.loads(made.with_name(f"{made.name}.manifest.json").read_text())
     assert manifest["inputs"]["queries_from"] == ["titles", "passages"]
+
+
+def test_bm25s_margins_are_those_of_its_scores(tiny, here):
+    """Of all pairs of a row, whatever run the candidates come from; a search's score where it finds one."""
+    made = tiny / succeed(*TINY, "--bm25", cwd=tiny, by=here).strip()
+    assert made.name == "tiny-test.all-minilm-l6-v2.bm25"
+    rows, without = pd.read_parquet(made), pd.read_parquet(tiny / succeed(*TINY, cwd=tiny, by=here).strip())
+    assert rows.drop(columns="bm25").equals(without)
+    (index,) = (tiny / "work/indexes").glob("lucene-bm25.tiny")
+    with BatchSearcher(index, 1, (0.9, 0.4)) as searcher:
+        found = [ranking.results() for ranking in searcher.search(rows["query"].tolist(), 30)]
+    ids = {document.text: document.id for document in open_collection(str(tiny / "tiny")).documents()}
+    scores = np.array(
+        [[of.get(ids[text], 0.0) for text in row] for of, row in zip(found, passages(rows).to_numpy())]
+    )
+    assert np.allclose(np.stack(rows.bm25), scores[:, :1] - scores[:, 1:], atol=1e-5)
+    assert (np.stack(rows.bm25) > 1).all()  # a passage alone has the number that its query names
 
 
 def test_held_out_queries_are_a_collection_that_the_table_measures(folder, tmp_path, here):

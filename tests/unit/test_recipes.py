@@ -79,15 +79,15 @@ def test_without_a_floor_a_negative_may_be_better_than_the_positive():
     assert (chosen["negative_1"], chosen["negative_2"]) == ("n2", "n3")
 
 
-def test_the_bases_margins_are_mixed_in_and_the_hardest_is_that_of_the_mixture():
+def test_what_others_say_is_mixed_in_and_the_hardest_is_that_of_the_mixture():
     changes = {"teacher_share": "0.25", "margin_floor": "null", "negatives": "[0, 1]"}
     recipe = read_recipe("splade-mini", changes)
-    row = {"query": "q", "positive": "p", "label": [1.0, 2.0, 3.0], "base": [40.0, 8.0, 4.0]}
+    row = {"query": "q", "positive": "p", "label": [1.0, 2.0, 3.0], "rest": [30.0, 6.0, 3.0]}
     row |= {f"negative_{i}": f"n{i}" for i in (1, 2, 3)}
-    chosen = choose(row, recipe, 4.0)  # .25 x 4 x label + .75 x base: 31, 8, 6
+    chosen = choose(row, recipe, 4.0)  # .25 x 4 x label + rest: 31, 8, 6
     assert chosen["label"] == [6.0, 8.0]
     assert (chosen["negative_1"], chosen["negative_2"]) == ("n3", "n2")
-    assert "base" not in chosen and "negative_3" not in chosen
+    assert "rest" not in chosen and "negative_3" not in chosen
 
 
 def test_held_out_rows_share_no_query_and_no_positive_with_the_others():
@@ -187,6 +187,8 @@ COLLECTION = "{collection: x, split: test, teacher: t, negatives_from: bm25, dep
         {"in_batch": "1"},
         {"teacher_share": "0"},
         {"teacher_share": "1.1"},
+        {"bm25_share": "-0.1"},
+        {"bm25_share": "1"},
         {"active_terms": "auto"},
         {"active_terms": "0"},
         {"active_terms": ".inf"},
@@ -299,6 +301,7 @@ def distilled(**changes):
     [
         ({"label": ["0.5"]}, "label: expected lists of 8 margins, found string"),
         ({"label": [["a"] * 8]}, "label: expected lists of 8 margins, found list"),
+        ({"bm25": [[0.5] * 7]}, "row 1: bm25: expected 8 finite margins"),
         ({"positive": [7]}, "positive: expected texts, found int64"),
         (
             {"negative_3": pyarrow.array([None], pyarrow.string())},
@@ -337,6 +340,15 @@ def test_a_label_of_as_many_margins_as_there_are_negatives_is_expected(tmp_path)
     pyarrow.parquet.write_table(pyarrow.table(row), path)
     with pytest.raises(InputError, match="no column 'negative_1'; expected query_id, query, positive"):
         read_rows(read_recipe("sample", {}), path)
+
+
+def test_a_share_of_bm25_needs_its_margins(tmp_path):
+    path, shared = tmp_path / "rows.parquet", read_recipe("sample", {"bm25_share": "0.5"})
+    pyarrow.parquet.write_table(distilled(bm25=[[1.5] * 8]), path)
+    assert read_rows(shared, path)["bm25"][0] == [1.5] * 8
+    pyarrow.parquet.write_table(distilled(), path)
+    with pytest.raises(InputError, match=r"no column 'bm25', .* make the data with .* --bm25, or set"):
+        read_rows(shared, path)
 
 
 def test_damaged_parquet_is_a_sentence(tmp_path):

@@ -47,6 +47,13 @@ def weights(base):
     return encoder.encode(QUERIES, 64).toarray(), encoder.encode(TEXTS, 64).toarray()
 
 
+@pytest.fixture(scope="module")
+def own(weights):
+    """The base's margins on ``data``."""
+    queries, texts = weights
+    return np.array([[queries[r] @ (texts[r] - texts[(r + n) % 5]) for n in (1, 2, 3)] for r in range(3)])
+
+
 def recipe(**changes):
     found = read_recipe("sample", {"negatives": "[0, 1]"})
     return replace(found, **{"max_length": 64, "margin_scale": 2.0, **changes})
@@ -69,10 +76,10 @@ def test_a_scaled_teacher_has_the_scale_divided(factor):
 
 
 @pytest.mark.parametrize(
-    ("teacher", "own", "which"), [(0, 1, "teacher's"), (1, 0, "base's"), (0, 0, "base's")]
+    ("teacher", "own", "which"), [(0, 1, "the teacher's"), (1, 0, "the base's"), (0, 0, "the base's")]
 )
 def test_margins_that_are_all_zero_have_no_scale(teacher, own, which):
-    with pytest.raises(InputError, match=f"margin_scale: auto: the {which} margins are all zero"):
+    with pytest.raises(InputError, match=f"margin_scale: auto: {which} margins are all zero"):
         fitted_scale(np.full((2, 3), float(teacher)), np.full((2, 3), float(own)))
 
 
@@ -157,19 +164,17 @@ def rare(usual, long):
     return datasets.Dataset.from_dict(columns | passages)
 
 
-def test_the_scale_that_is_measured_brings_the_teacher_to_the_base(base, weights):
+def test_the_scale_that_is_measured_brings_the_teacher_to_the_base(base, own):
     settings, rows = settle(recipe(margin_scale="auto"), data(), base, 1)
-    teacher, own = np.array(LABEL), np.array(rows["base"])
+    teacher = np.array(LABEL)
     assert settings.margin_scale == pytest.approx(fitted_scale(teacher, own))
     assert settings.temperature == pytest.approx(spread(settings.margin_scale * teacher))
-    queries, texts = weights
-    assert own[0][0] == pytest.approx(queries[0] @ (texts[0] - texts[1]), rel=1e-4)
+    assert not np.any(rows["rest"])
 
 
-def test_what_is_learned_is_a_mixture_of_the_teachers_margins_and_the_bases(base):
+def test_what_is_learned_is_a_mixture_of_the_teachers_margins_and_the_bases(base, own):
     mixed = recipe(margin_scale=20.0, teacher_share=0.25, margin_floor=None, negatives=[0, 2])
     settings, rows = settle(mixed, data(), base, 1)
-    own = np.array(rows["base"])
     learned = 0.25 * 20 * np.array(LABEL) + 0.75 * own
     assert settings.margin_scale == 20 and settings.temperature == pytest.approx(spread(learned))
     chosen = training_rows(rows, mixed, settings.margin_scale)
@@ -177,6 +182,20 @@ def test_what_is_learned_is_a_mixture_of_the_teachers_margins_and_the_bases(base
     assert np.allclose(chosen["label"], ordered[:, [0, 2]], rtol=1e-5)
     hardest = [f"negative_{n + 1}" for n in learned.argmin(axis=1)]
     assert list(chosen["negative_1"]) == [rows[row][name] for row, name in enumerate(hardest)]
+
+
+def test_bm25_has_its_share_and_the_models_what_it_leaves(base, own):
+    mixed = recipe(margin_scale=20.0, teacher_share=0.25, bm25_share=0.4, margin_floor=None, negatives=[0, 1])
+    bm25 = [[float(row + i * i) for i in range(1, 4)] for row in range(len(LABEL))]
+    settings, rows = settle(mixed, data().add_column("bm25", bm25), base, 1)
+    models = 0.25 * 20 * np.array(LABEL) + 0.75 * own
+    learned = 0.4 * fitted_scale(np.array(bm25), own) * np.array(bm25) + 0.6 * models
+    assert settings.temperature == pytest.approx(spread(learned))
+    chosen = training_rows(rows, mixed, settings.margin_scale)
+    assert np.allclose(chosen["label"], np.sort(learned, axis=1)[:, :2], rtol=1e-5)
+    nothing = data().add_column("bm25", np.zeros_like(LABEL).tolist())
+    with pytest.raises(InputError, match="BM25's margins are all zero"):
+        settle(mixed, nothing, base, 1)
 
 
 @pytest.mark.parametrize("terms", ["base", 80.0])
