@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.cli.shown_options import DEFAULT_COLUMNS
-from repro.report.columns import UNKNOWN, columns_of
+from repro.report.columns import UNKNOWN, cells, columns_of
 from repro.report.results import Table
 
 RECORD, CELLS = "record", "cells"
@@ -52,11 +52,9 @@ def read_data_block(page: Path, name: str) -> Any:
 def shown_cells(table: Table) -> dict[str, Any]:
     """Return the table's headers and the text of each cell, of a row that was not run its status alone."""
     columns = columns_of(table)
+    not_measured = [UNKNOWN] * (len(columns) - 1)
     rows = [
-        [column.cell(row).strip() for column in columns]
-        if row.status == "measured"
-        else [row.status, *[UNKNOWN] * (len(columns) - 1)]
-        for row in table.rows
+        [cell.strip() for cell in cells(row, columns)] or [row.status, *not_measured] for row in table.rows
     ]
     return {"headers": [column.header for column in columns], "rows": rows}
 

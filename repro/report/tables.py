@@ -16,7 +16,7 @@ from repro.base.progress import note
 from repro.cli.options import SystemOptions
 from repro.cli.shown_options import column_names
 from repro.collections.scan import CorpusSummary
-from repro.evaluation.comparison import Comparison
+from repro.evaluation.comparison import TESTS, Comparison
 from repro.evaluation.measures import parse_measures
 from repro.models.systems import System, table_systems
 from repro.report import claims, markdown
@@ -132,7 +132,7 @@ def read_table(path: Path) -> tuple[Table, dict[str, Any]]:
             shown=tuple(stored["shown"]),
             columns=column_names(",".join(stored["columns"])),
             baseline=stored["baseline"],
-            correction=stored["correction"],
+            correction=_known(stored["correction"]),
             comparisons=tuple(map(_read_comparison, stored["comparisons"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -171,6 +171,12 @@ def shown_elsewhere(collection: str, shown: Collection[str]) -> set[str]:
 def _with_published_figures(table: Table) -> list[System]:
     names = [of.name for of in published() if of.figures and any(map(of.of, table.rows))]
     return [table_systems()[name] for name in names if name in table_systems()]
+
+
+def _known(correction: str) -> str:
+    if correction not in TESTS:
+        raise ValueError(f"correction {correction!r}")
+    return correction
 
 
 def _read_comparison(record: Mapping[str, Any]) -> Comparison:

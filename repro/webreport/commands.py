@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from repro.artifacts.graph import SystemArtifacts
 from repro.cli.export_options import ConditionsOptions
 from repro.cli.options import MeasureOptions, SystemOptions, TableOptions
-from repro.cli.stages import stage
+from repro.cli.stages import Stage, stage
 from repro.evaluation.measures import Measure
 from repro.exporting.conditions import conditions_path
 from repro.exporting.pyserini_conditions import search_command, topic_key
@@ -59,16 +59,16 @@ def row_commands(
     that makes the same run; its queries are what ``repro.export conditions`` has written.
     """
     needed = stages(_unforced(request), spec, of, every=True)
-    made = [Command(DOES[each.module], str(each)) for each in needed]
+    made = [Command(_does(each), str(each)) for each in needed]
     evaluating = Command("Evaluate the run", _evaluate(request, str(of.run.path), measures))
     return [*made, evaluating, *_pyserini(request, of, corpus, measures)]
 
 
-DOES = {
-    "repro.encode": "Encode documents and queries",
-    "repro.index": "Index the documents",
-    "repro.search": "Search",
-}
+def _does(needed: Stage) -> str:
+    if needed.module != "repro.encode":
+        return {"repro.index": "Index the documents", "repro.search": "Search"}[needed.module]
+    _, only, following = " ".join(needed.arguments).partition("--only ")
+    return f"Encode {following.split()[0] if only else 'documents and queries'}"
 
 
 def _pyserini(

@@ -16,6 +16,7 @@ from repro.formats.impact_vectors import read_vectors
 from repro.formats.runs import read_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.report.page import read_data_block
 
 SYSTEM, NAME = "splade-doc:splade-tiny", "splade-doc.splade-tiny"
 TABLE = ["repro.table", "--collection", "tiny", "--systems"]
@@ -124,6 +125,17 @@ def test_stages_are_needed_once_and_follow_the_index(folder, tmp_path):
         "repro.encode", "--collection", "tiny", "--system", SYSTEM, "--only", "queries", cwd=here, by=run_here
     )
     assert INDEX in error and f"python -m repro.index --collection ... --system {SYSTEM} (" in error
+
+
+def test_the_page_tells_what_each_stage_encodes(folder):
+    table = ["repro.__main__", "table", *TABLE[1:], f"{SYSTEM},splade-tiny"]  # with its page
+    succeed(*table, cwd=folder, by=run_here)
+    (page,) = (folder / "tables").glob("*.html")
+    commands = read_data_block(page, "evidence")["commands"]["rows"]
+    told = {name: [of["does"] for of in commands[name]] for name in ("splade-tiny", NAME)}
+    both, indexing = "Encode documents and queries", "Index the documents"
+    assert told["splade-tiny"][:3] == [both, indexing, "Search"]
+    assert told[NAME][:4] == [both, indexing, "Encode queries", "Search"]
 
 
 def test_pyserini_finds_the_same_without_an_encoder(folder, results):

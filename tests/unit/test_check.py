@@ -307,11 +307,12 @@ def test_options_are_the_tables(made):
 def test_no_table_and_one_of_an_older_version_are_refused(made):
     path = Path("tables/tiny-test.json")
     stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"correction": "none"}))
+    written = "no table as this version writes it"
+    assert f"{written} (ValueError: correction 'none')" in refused(*COMMAND, "--check", by=run_here)
     del stored["judgments"]
     path.write_text(json.dumps(stored))
-    assert "no table as this version writes it (KeyError: 'judgments')" in refused(
-        *COMMAND, "--check", by=run_here
-    )
+    assert f"{written} (KeyError: 'judgments')" in refused(*COMMAND, "--check", by=run_here)
     path.unlink()
     assert "no table there; make it first" in refused(*COMMAND, "--check", by=run_here)
 
