@@ -10,7 +10,7 @@ All are measured on the rows that are trained on, or follow from their number:
 - ``temperature`` is the standard deviation of the scores to be learned within a query's candidates. Losses
   are of scores divided by it, so that they, and the weights of the regularisers beside them, mean the same on
   every collection.
-- ``max_length: auto`` is the length of the passages at 95 %, in steps of 16 tokens, at most 256.
+- ``max_length: auto`` is the length of the passages at 95 %, in steps of 16 tokens, at most 128.
 - ``epochs: auto`` is one, or as many as make LEAST_ROWS of the rows.
 - ``learning_rate: auto`` is LEARNING_RATE for that many rows and falls with the root of their number.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 2_400
 LEARNING_RATE = 2e-4
-LONGEST = 256
+LONGEST = 128
 STEP = 16
 SAMPLED = 2_000
 """Passages whose lengths are looked at."""

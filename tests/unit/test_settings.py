@@ -139,7 +139,7 @@ def test_epochs_and_learning_rate_follow_from_the_number_of_rows(base):
 
 
 def test_the_length_is_that_of_the_passages(base):
-    """At 95 %, [CLS] and [SEP] among the tokens, in steps of 16, at most 256."""
+    """At 95 %, [CLS] and [SEP] among the tokens, in steps of 16, at most 128."""
     tokenizer, _ = load_masked_lm(base)
     words = {count: " ".join(["sea"] * count) for count in (13, 15, 60, 400)}
     assert [len(tokenizer(text)["input_ids"]) for text in words.values()] == [15, 17, 62, 402]
