@@ -46,16 +46,16 @@ def read_rows(recipe: Recipe, parquet: Path | None) -> "Dataset":
         raise InputError(f"{source} does not load as distillation data ({reason.splitlines()[0]})") from error
     if missing := [column for column in COLUMNS if column not in rows.column_names]:
         raise InputError(f"{source}: no column {missing[0]!r}; expected {', '.join(COLUMNS)}")
-    texts = ["query", *passages_of(rows)]
-    _check_texts(rows, texts, source)
-    margins = ["label", *([BM25] if BM25 in rows.column_names else [])]
-    for column in margins:
-        _check_margins(rows, column, len(texts) - 2, source)
-    if recipe.bm25_share and BM25 not in margins:
+    if recipe.bm25_share and BM25 not in rows.column_names:
         raise InputError(
             f"{source}: no column {BM25!r}, which recipe {recipe.name} takes a share of; make the data with "
             "python -m repro.distill --bm25, or set bm25_share to 0"
         )
+    texts = ["query", *passages_of(rows)]
+    _check_texts(rows, texts, source)
+    margins = ["label", BM25] if recipe.bm25_share else ["label"]
+    for column in margins:
+        _check_margins(rows, column, len(texts) - 2, source)
     if max(recipe.negatives) >= len(texts) - 2:
         raise InputError(
             f"recipe {recipe.name}: negatives: expected positions from 0 to {len(texts) - 3}, since {source} "

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LEAST_ROWS = 2_400
 LEARNING_RATE = 2e-4
 LONGEST = 128
+"""Of max_length: auto; a training's time grows with it, and 256 gained little (docs/training.md)."""
 STEP = 16
 SAMPLED = 2_000
 """Passages whose lengths are looked at."""
@@ -92,7 +93,9 @@ def settle(recipe: Recipe, rows: "Dataset", base: Path, threads: int) -> tuple[S
     rest = models * (1 - recipe.teacher_share) * own
     if recipe.bm25_share:
         bm25 = np.array(rows[BM25], np.float64)
-        rest += recipe.bm25_share * fitted_scale(bm25, own, "BM25's") * bm25
+        if not bm25.any():
+            raise InputError("bm25_share: BM25's margins are all zero; set it to 0")
+        rest += recipe.bm25_share * fitted_scale(bm25, own) * bm25
     learned = models * recipe.teacher_share * scale * teacher + rest
     settings = replace(settings, margin_scale=scale, temperature=spread(learned))
     if (held := recipe.active_terms) is not None:
@@ -102,12 +105,12 @@ def settle(recipe: Recipe, rows: "Dataset", base: Path, threads: int) -> tuple[S
     return settings, rows.add_column(REST, rest.astype(np.float32).tolist())
 
 
-def fitted_scale(teacher: np.ndarray, base: np.ndarray, whose: str = "the teacher's") -> float:
+def fitted_scale(teacher: np.ndarray, base: np.ndarray) -> float:
     """Return the factor that brings margins of a teacher to those of a base, rows x negatives."""
     of_teacher, of_base = float((teacher**2).sum()), float((base**2).sum())
     if not (of_teacher > 0 and of_base > 0):
-        which = whose if of_base > 0 else "the base's"
-        raise InputError(f"margin_scale: auto: {which} margins are all zero; state a number")
+        which = "teacher's" if of_base > 0 else "base's"
+        raise InputError(f"margin_scale: auto: the {which} margins are all zero; state a number")
     return math.sqrt(of_base / of_teacher)
 
 

@@ -67,8 +67,8 @@ def row_commands(
 def _does(needed: Stage) -> str:
     if needed.module != "repro.encode":
         return {"repro.index": "Index the documents", "repro.search": "Search"}[needed.module]
-    _, only, following = " ".join(needed.arguments).partition("--only ")
-    return f"Encode {following.split()[0] if only else 'documents and queries'}"
+    given = needed.arguments
+    return f"Encode {given[given.index('--only') + 1] if '--only' in given else 'documents and queries'}"
 
 
 def _pyserini(

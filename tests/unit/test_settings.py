@@ -76,10 +76,10 @@ def test_a_scaled_teacher_has_the_scale_divided(factor):
 
 
 @pytest.mark.parametrize(
-    ("teacher", "own", "which"), [(0, 1, "the teacher's"), (1, 0, "the base's"), (0, 0, "the base's")]
+    ("teacher", "own", "which"), [(0, 1, "teacher's"), (1, 0, "base's"), (0, 0, "base's")]
 )
 def test_margins_that_are_all_zero_have_no_scale(teacher, own, which):
-    with pytest.raises(InputError, match=f"margin_scale: auto: {which} margins are all zero"):
+    with pytest.raises(InputError, match=f"margin_scale: auto: the {which} margins are all zero"):
         fitted_scale(np.full((2, 3), float(teacher)), np.full((2, 3), float(own)))
 
 
@@ -194,7 +194,7 @@ def test_bm25_has_its_share_and_the_models_what_it_leaves(base, own):
     chosen = training_rows(rows, mixed, settings.margin_scale)
     assert np.allclose(chosen["label"], np.sort(learned, axis=1)[:, :2], rtol=1e-5)
     nothing = data().add_column("bm25", np.zeros_like(LABEL).tolist())
-    with pytest.raises(InputError, match="BM25's margins are all zero"):
+    with pytest.raises(InputError, match="bm25_share: BM25's margins are all zero; set it to 0"):
         settle(mixed, nothing, base, 1)
 
 
