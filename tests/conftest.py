@@ -2,11 +2,14 @@
 them.
 """
 
+import argparse
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -17,8 +20,11 @@ from unittest import mock
 import pytest
 from huggingface_hub import constants
 
+from repro.base.locks import locked
 from repro.cli.guard import guarded
 from repro.cli.stages import Stage
+from repro.collections.opening import open_collection
+from repro.models.systems import find_system
 from repro.splade import native
 
 # Two test files run at a time, and threads that wait for each other actively would take the other's
@@ -63,6 +69,21 @@ def write_beir(folder: Path, documents=DOCUMENTS, queries=QUERIES, qrels=QRELS) 
     return folder
 
 
+def write_part_of_sample(folder: Path, documents: int, split: str = "test") -> Path:
+    """Write the sample's first passages, and the queries that they answer as that split."""
+    sample, qrels = open_collection("sample", split), []
+    kept = {document.id: document.text for document, _ in zip(sample.documents(), range(documents))}
+    for query, judged in sample.qrels().items():
+        judged = {docid: grade for docid, grade in judged.items() if docid in kept}
+        if any(grade > 0 for grade in judged.values()):
+            qrels += [(query, docid, grade) for docid, grade in judged.items()]
+    asked = {query for query, *_ in qrels}
+    queries = [(query.id, query.text) for query in sample.queries() if query.id in asked]
+    write_beir(folder, [(docid, "", text) for docid, text in kept.items()], queries, qrels)
+    (folder / "qrels/test.tsv").rename(folder / f"qrels/{split}.tsv")
+    return folder
+
+
 @pytest.fixture
 def beir(tmp_path: Path) -> Path:
     """A BEIR folder of six passages and three queries."""
@@ -101,24 +122,26 @@ def without_page(arguments: Sequence[object]) -> list[object]:
 def run_here(
     module: str, *arguments: object, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess:
-    """Do as ``run``, but in this process, as every stage with torch that the command starts.
+    """Do as ``run``, but in this process, as every stage that the command starts, those with FAISS aside.
 
-    For tests that are not about processes: torch and Sentence Transformers take seconds to load in each.
-    Not for a command that itself starts a JVM or FAISS.
+    For tests that are not about processes: torch, Sentence Transformers and a JVM take seconds to load in
+    each. Not for a command that itself uses FAISS, which shares no process with torch.
     """
     in_a_process = Stage.run
 
     def run_stage(stage: Stage) -> str:
-        if stage.module not in ("repro.encode", "repro.distill", "repro.train"):
+        if not shares_this_process(stage):
             return in_a_process(stage)
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
+        with contextlib.redirect_stdout(io.StringIO()) as printed, as_command(stage.module, stage.arguments):
             importlib.import_module(stage.module).main(list(stage.arguments))
         return printed.getvalue().strip()
 
     hub = {"HF_HUB_CACHE": str, "HF_HUB_OFFLINE": lambda value: value == "1"}  # which is read when imported
     read = {name: parse(environment[name]) for name, parse in hub.items() if name in environment}
     main = importlib.import_module(module).main
+    line = [str(argument) for argument in without_page([module, *arguments])[1:]]
     with (
+        as_command(module, line),
         contextlib.chdir(cwd or Path.cwd()),
         mock.patch.dict(os.environ, {"PYTHONPATH": str(REPOSITORY), **environment}),
         mock.patch.multiple(constants, **read) if read else contextlib.nullcontext(),
@@ -127,12 +150,30 @@ def run_here(
         contextlib.redirect_stderr(io.StringIO()) as err,
     ):
         try:
-            code = guarded(
-                lambda: main([str(argument) for argument in without_page([module, *arguments])[1:]])
-            )
+            code = guarded(lambda: main(line))
         except SystemExit as ended:  # as argparse ends
             code = ended.code
     return subprocess.CompletedProcess([module, *arguments], code, out.getvalue(), err.getvalue())
+
+
+@contextlib.contextmanager
+def as_command(module: str, line: Sequence[str]) -> Iterator[None]:
+    """Let what is made inside the block record this command, as if ``python -m`` had started it."""
+    spec = importlib.util.find_spec(module)
+    with (
+        mock.patch.object(sys, "argv", [spec.origin, *line]),
+        mock.patch.object(sys.modules["__main__"], "__spec__", spec),
+    ):
+        yield
+
+
+def shares_this_process(stage: Stage) -> bool:
+    """Tell whether a stage may run where torch is loaded; the JVM may, as in the library."""
+    if stage.module in ("repro.index", "repro.search"):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--system")
+        return find_system(parser.parse_known_args(stage.arguments)[0].system).kind != "dense"
+    return stage.module in ("repro.encode", "repro.distill", "repro.train")
 
 
 def kill_when(reached: Callable[[], object], *arguments: object, cwd: Path) -> None:
@@ -162,6 +203,34 @@ def refused(*arguments: object, cwd: Path | None = None, by=run, **environment: 
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert errors, done.stderr
     return errors[0]
+
+
+def made_once(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that ``make`` fills once for all processes of the tests; no test may change it."""
+    base = temporary.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with locked(folder.with_suffix(".lock")):
+        if not folder.with_suffix(".made").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what another process has begun, and failed over
+            folder.mkdir()
+            make(folder)
+            folder.with_suffix(".made").touch()
+    return folder
+
+
+@pytest.fixture
+def measured_sample(tmp_path_factory, tmp_path) -> Path:
+    """A folder of the test's own in which BM25 and splade-tiny were measured on the sample."""
+    return copy_measured_sample(tmp_path_factory, tmp_path / "sample")
+
+
+def copy_measured_sample(temporary: pytest.TempPathFactory, copy: Path) -> Path:
+    """Return ``copy``, made a copy of a folder with the work, runs and table of the sample."""
+
+    def measure(folder: Path) -> None:
+        succeed("repro.table", "--systems", "bm25,splade-tiny", cwd=folder, by=run_here)
+
+    return shutil.copytree(made_once(temporary, "measured-sample", measure), copy, symlinks=True)
 
 
 @contextlib.contextmanager

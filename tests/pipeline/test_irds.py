@@ -52,13 +52,13 @@ def registered(tmp_path_factory):
     (folder / "qrels.txt").write_text("q1 0 d1 1\nq2 0 d2 1\n")
     (folder / "small.txt").write_text("q2 0 d2 1\n")
     (folder / "sitecustomize.py").write_text(REGISTER.format(folder=str(folder)))
+    runpy.run_path(str(folder / "sitecustomize.py"))  # in this process, too
     return folder, {"PYTHONPATH": f"{folder}:{REPOSITORY}"}
 
 
 def test_ids_go_to_one_table_and_the_corpus_is_shared(registered):
     folder, environment = registered
     command = ["repro.table", "--systems", "bm25,splade-tiny", "--collection", "tiny-passage", "--topics"]
-    runpy.run_path(str(folder / "sitecustomize.py"))
     printed = succeed(*command, "dev,dev/small", cwd=folder, by=run_here, **environment)
     assert printed.startswith("tiny-passage-dev+dev-small, judged queries: 2 of dev, 1 of dev/small\n")
     rows = json.loads((folder / "tables/tiny-passage-dev+dev-small.json").read_text())["rows"]
@@ -73,9 +73,8 @@ def test_id_without_queries_or_with_a_split_is_refused(registered):
     folder, environment = registered
     stage = ["repro.table", "--systems", "bm25", "--collection"]
     assert "has no queries" in refused(*stage, "tiny-passage", cwd=folder, **environment)
-    assert "names its own split" in refused(
-        *stage, "tiny-passage/dev", "--split", "x", cwd=folder, **environment
-    )
+    split = refused(*stage, "tiny-passage/dev", "--split", "x", cwd=folder, by=run_here)
+    assert "names its own split" in split
 
 
 @pytest.mark.parametrize(
@@ -87,10 +86,9 @@ def test_id_without_queries_or_with_a_split_is_refused(registered):
     ],
 )
 def test_what_ir_datasets_cannot_fetch_or_read_is_told_in_a_sentence(registered, name, reason):
-    folder, environment = registered
-    error = refused(
-        *("repro.table", "--systems", "bm25", "--collection", f"failing-{name}"), cwd=folder, **environment
-    )
+    folder, _ = registered
+    command = ["repro.table", "--systems", "bm25", "--collection", f"failing-{name}"]
+    error = refused(*command, cwd=folder, by=run_here)
     assert error.startswith(
         f"error: --collection failing-{name}: ir_datasets cannot fetch or read its docs ("
     )
@@ -98,5 +96,5 @@ def test_what_ir_datasets_cannot_fetch_or_read_is_told_in_a_sentence(registered,
 
 
 def test_id_that_has_no_documents_is_refused(tmp_path):
-    error = refused("repro.table", "--collection", "beir", cwd=tmp_path)
+    error = refused("repro.table", "--collection", "beir", cwd=tmp_path, by=run_here)
     assert error == "error: --collection beir: this ir_datasets id has no docs; choose one that has"

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import refused, run, succeed
+from conftest import refused, run, run_here, succeed
 
 from repro.base.errors import InputError
 from repro.lucene.searching import BatchSearcher, impact_query
@@ -61,7 +61,7 @@ def test_the_version_is_what_lucene_itself_says():
 
 def test_an_index_of_a_newer_lucene_is_refused_in_searching_and_built_anew(beir):
     stage, folder = ["--collection", beir.name, "--system", "bm25"], beir.parent
-    index = folder / succeed("repro.index", *stage, cwd=folder).strip()
+    index = folder / succeed("repro.index", *stage, cwd=folder, by=run_here).strip()
     manifest = index.with_name(f"{index.name}.manifest.json")
     record = json.loads(manifest.read_text())
     assert record["written_by"] == {"lucene": lucene_version()}
@@ -69,7 +69,7 @@ def test_an_index_of_a_newer_lucene_is_refused_in_searching_and_built_anew(beir)
     reason = (
         f"was written by Lucene 99.1.0, which the installed Pyserini's Lucene {lucene_version()} cannot read"
     )
-    error = refused("repro.search", *stage, cwd=folder)
+    error = refused("repro.search", *stage, cwd=folder, by=run_here)
     assert f"{index.name} {reason}; run first: python -m repro.index" in error
     built = run("repro.index", *stage, cwd=folder)
     assert built.returncode == 0 and f"{index.name} {reason}: it is built anew" in built.stderr

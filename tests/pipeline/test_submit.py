@@ -1,7 +1,7 @@
 """A run as the commands make it, handed in: checked, packed with what its manifests tell, converted."""
 
 import yaml
-from conftest import QRELS, QUERIES, run, run_here, succeed, write_beir
+from conftest import QRELS, QUERIES, run_here, succeed, write_beir
 
 from repro.artifacts.machine import hardware
 from repro.base.files import read_json
@@ -13,8 +13,9 @@ def test_a_run_is_searched_checked_packed_and_converted(tmp_path):
     beir = write_beir(
         tmp_path / "tiny", queries=QUERIES[:2], qrels=QRELS[:2]
     )  # BM25 has nothing for the third
-    succeed("repro.index", "--collection", beir, "--system", "bm25", cwd=tmp_path)
-    searched = succeed("repro.search", "--collection", beir, "--system", "bm25", "--k1", "1.2", cwd=tmp_path)
+    succeed("repro.index", "--collection", beir, "--system", "bm25", cwd=tmp_path, by=run_here)
+    searching = ["repro.search", "--collection", beir, "--system", "bm25", "--k1", "1.2"]
+    searched = succeed(*searching, cwd=tmp_path, by=run_here)
     made = searched.strip()
     manifest = read_json(tmp_path / f"{made}.manifest.json")
     assert manifest["kind"] == "bm25" and manifest["made"]["hardware"] == hardware()
@@ -37,5 +38,5 @@ def test_a_run_is_searched_checked_packed_and_converted(tmp_path):
     assert read_run(tmp_path / "again.trec").keys() == {"q1", "q2"}
     for query, scores in read_run(tmp_path / "again.trec").items():
         assert list(scores) == list(read_run(tmp_path / made)[query])
-    refused = run("repro.submit", "check", "run.tsv", cwd=tmp_path)
+    refused = run_here("repro.submit", "check", "run.tsv", cwd=tmp_path)
     assert refused.returncode == 1 and "3 columns, as MS MARCO's form" in refused.stdout
