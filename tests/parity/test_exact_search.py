@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import succeed
+from conftest import copy_measured_sample, run_here, succeed
 from scipy.sparse import csr_matrix
 
 from repro.formats.impact_vectors import read_vectors
@@ -11,9 +11,7 @@ from repro.formats.runs import ranked, read_run
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exact")
-    succeed("repro.table", "--systems", "splade-tiny", cwd=folder)
-    return folder
+    return copy_measured_sample(tmp_path_factory, tmp_path_factory.mktemp("exact") / "sample")
 
 
 def matrix(vectors, terms):
@@ -30,7 +28,7 @@ def matrix(vectors, terms):
 def test_run_is_the_exact_product(folder, threads):
     """Several threads at once made pyjnius mix queries up, silently: hence to the last score."""
     stage = ["repro.search", "--system", "splade-tiny", "--force", "--threads", threads]
-    run = read_run(folder / succeed(*stage, cwd=folder).strip())
+    run = read_run(folder / succeed(*stage, cwd=folder, by=run_here).strip())
     terms: dict[str, int] = {}
     documents = list(read_vectors(folder / "work/encoded/sample/splade-tiny"))
     queries = list(read_vectors(folder / "work/encoded/sample/splade-tiny.sample.queries"))

@@ -7,12 +7,12 @@ import importlib
 import importlib.resources
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from anserini import java, trec_eval
 from ciff_reading import read_ciff
 from conftest import DOCUMENTS, run_here, succeed, write_beir
 from scipy.sparse import csr_matrix
@@ -23,7 +23,6 @@ from repro.exporting.ciff_check import verify
 from repro.exporting.narrowing import Narrowing
 from repro.formats.ciff import Header, PostingsList, write_ciff
 from repro.formats.impact_vectors import read_vectors
-from repro.lucene.java import anserini_jar, find_java
 from repro.lucene.posting_lists import PostingsReader
 
 ENCODED = "work/encoded/tiny/splade-tiny"
@@ -36,9 +35,12 @@ def folder(tmp_path_factory) -> Path:
     write_beir(folder / "tiny")
     table = ("--collection", "tiny", "--systems", "bm25,splade-tiny")
     succeed("repro.table", *table, cwd=folder, by=run_here)
-    succeed("repro.export", "ciff", "--collection", "tiny", "--system", "splade-tiny", cwd=folder)
+    succeed(
+        "repro.export", "ciff", "--collection", "tiny", "--system", "splade-tiny", cwd=folder, by=run_here
+    )
     systems = "bm25,splade-tiny,splade-mini,bm25+splade-tiny"
-    succeed("repro.export", "conditions", "--collection", "tiny", "--systems", systems, cwd=folder)
+    conditions = ("repro.export", "conditions", "--collection", "tiny", "--systems", systems)
+    succeed(*conditions, cwd=folder, by=run_here)
     return folder
 
 
@@ -214,35 +216,28 @@ def test_anserini_finds_what_its_regression_expects(folder, tmp_path):
     entry = yaml.safe_load(path.read_text())
     (topics,), (model,) = entry["topics"], entry["models"]
     index, found = tmp_path / entry["index_path"], tmp_path / "run"
-    java(
+    indexing = (
         f"io.anserini.index.IndexCollection -collection {entry['collection_class']} "
         f"-generator {entry['generator_class']} -threads {entry['index_threads']} "
         f"-input {entry['corpus_path']} -index {index} {entry['index_options']}"
     )
-    printed = java(f"io.anserini.index.IndexReaderUtils -index {index} -stats")
+    java(*indexing.split())
+    printed = java("io.anserini.index.IndexReaderUtils", "-index", index, "-stats")
     statistics = {
         key: int(value) for key, value in re.findall(r"^([\w ()-]+):\s+(\d+)$", printed, re.MULTILINE)
     }
     assert entry["index_stats"].items() <= statistics.items() and len(entry["index_stats"]) == 3
-    java(
+    searching = (
         f"io.anserini.search.SearchCollection -index {index} -topics {topics['path']} "
         f"-topicReader {entry['topic_reader']} -output {found} {model['params']}"
     )
+    java(*searching.split())
     assert set(model["results"]) == {"RR@10", "nDCG@10", "R@10"} == {m["metric"] for m in entry["metrics"]}
     for metric in entry["metrics"]:
-        last = java(f"trec_eval {metric['params']} {topics['qrel']} {found}").strip().splitlines()[-1]
+        last = trec_eval(*metric["params"].split(), topics["qrel"], found).strip().splitlines()[-1]
         value = float(last.split(metric["separator"])[metric["parse_index"]])
         (expected,), (tolerance,) = (model[key][metric["metric"]] for key in ("results", "tolerance"))
         assert abs(value - expected) <= tolerance + 1e-9, metric["metric"]
-
-
-def java(command: str) -> str:
-    """Run a class of Anserini's jar as ``bin/run.sh`` does; return what it prints."""
-    home = find_java().home
-    line = [home / "bin/java", "-XX:TieredStopAtLevel=1", "-cp", anserini_jar(), *command.split()]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_anserinis_bm25_gets_the_texts(folder):

@@ -6,10 +6,11 @@ import random
 import shutil
 
 import pytest
-from conftest import real_collection, refused, succeed
+from conftest import real_collection, refused, run_here, succeed, write_beir
 
 from repro.base.errors import InputError
 from repro.benchmarks.searching import SparseProduct
+from repro.collections.opening import open_collection
 from repro.formats.impact_vectors import ImpactVector, write_shard
 from repro.formats.runs import ranked
 from repro.lucene import indexing
@@ -111,45 +112,51 @@ def test_a_shard_that_is_cut_off_is_named(tmp_path):
 
 def test_runs_on_either_index_are_the_same_bytes(tmp_path):
     """With --indexer; vaswani's first passages, so that there are many ties."""
-    from conftest import write_beir
-
-    from repro.collections.opening import open_collection
-
     vaswani = open_collection(str(real_collection("vaswani")))
-    documents = [(d.id, "", d.text) for d, _ in zip(vaswani.documents(), range(1500))]
+    documents = [(d.id, "", d.text) for d, _ in zip(vaswani.documents(), range(800))]
     known = {identifier for identifier, _, _ in documents}
     qrels = [(q, d, g) for q, judged in vaswani.qrels().items() for d, g in judged.items() if d in known]
     queries = [query for query in vaswani.queries() if query.id in {q for q, _, _ in qrels}]
     write_beir(tmp_path / "some", documents, queries, qrels)
     stage = ["--collection", "some", "--system", "splade-tiny"]
-    succeed("repro.encode", *stage, cwd=tmp_path)
+    succeed("repro.encode", *stage, cwd=tmp_path, by=run_here)
     runs = {}
     for indexer in ("repro", "anserini"):
-        index = tmp_path / succeed("repro.index", *stage, "--indexer", indexer, cwd=tmp_path).strip()
+        index = (
+            tmp_path / succeed("repro.index", *stage, "--indexer", indexer, cwd=tmp_path, by=run_here).strip()
+        )
         built = json.loads(index.with_name(f"{index.name}.manifest.json").read_text())["built"]
         assert built["indexer"] == indexer
-        run = tmp_path / succeed("repro.search", *stage, "--force", cwd=tmp_path).strip()
+        run = tmp_path / succeed("repro.search", *stage, "--force", cwd=tmp_path, by=run_here).strip()
         runs[indexer] = run.read_bytes()
         shutil.copytree(index, tmp_path / indexer)
     assert runs["repro"] == runs["anserini"] and runs["repro"].count(b"\n") > 20_000
     assert indexing.compare_indexes(tmp_path / "repro", tmp_path / "anserini")[1] == []
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_ranking_is_exact_over_many_windows_and_ties(tmp_path, threads):
-    """150,000 documents of few terms: hundreds tie at every cut, in three of the scorer's windows."""
-    (tmp_path / "vectors").mkdir()
-    rng = random.Random(7)
-    terms = [f"t{i}" for i in range(40)]
+TERMS = [f"t{i}" for i in range(40)]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A folder with vectors of 150,000 documents of few terms, and what computes their exact product."""
+    folder, rng = tmp_path_factory.mktemp("many"), random.Random(7)
+    (folder / "vectors").mkdir()
     for shard in range(2):
         drawn = (
-            ImpactVector(f"d{shard}{i}", "", {t: rng.randint(1, 9) for t in rng.sample(terms, 4)})
+            ImpactVector(f"d{shard}{i}", "", {t: rng.randint(1, 9) for t in rng.sample(TERMS, 4)})
             for i in range(75_000)
         )
-        write_shard(tmp_path / f"vectors/part-{shard:05d}.jsonl.gz", drawn)
-    index, _ = build(tmp_path, "index", indexing.Indexing(threads), documents=150_000)
-    product = SparseProduct(tmp_path / "vectors")
-    queries = [{t: rng.randint(1, 5) for t in rng.sample(terms, 3)} for _ in range(6)]
+        write_shard(folder / f"vectors/part-{shard:05d}.jsonl.gz", drawn)
+    return folder, SparseProduct(folder / "vectors")
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_ranking_is_exact_over_many_windows_and_ties(many, threads):
+    """Hundreds tie at every cut, in three of the scorer's windows."""
+    (folder, product), rng = many, random.Random(8)
+    index, _ = build(folder, "index", indexing.Indexing(threads), documents=150_000)
+    queries = [{t: rng.randint(1, 5) for t in rng.sample(TERMS, 3)} for _ in range(6)]
     queries += [{"nowhere": 3}, {"t0": 1}, {}]
     for k in (1, 10, 1000):
         with BatchSearcher(index, threads) as searcher:
@@ -160,15 +167,14 @@ def test_ranking_is_exact_over_many_windows_and_ties(tmp_path, threads):
                 assert ranking.docids == [docid for docid, _ in exact]
 
 
-def test_max_query_terms_keeps_the_strongest(tmp_path):
+def test_max_query_terms_keeps_the_strongest(measured_sample):
+    run = "run.sample.splade-tiny.trec"
+    whole = (measured_sample / "runs" / run).read_bytes()
     for terms in (2, 10_000):
         options = ["--max-query-terms", terms, "--runs", f"runs-{terms}"]
-        succeed("repro.table", "--systems", "splade-tiny", *options, cwd=tmp_path)
-    succeed("repro.table", "--systems", "splade-tiny", cwd=tmp_path)
-    run = "run.sample.splade-tiny.trec"
-    whole = (tmp_path / "runs" / run).read_bytes()
-    assert (tmp_path / "runs-10000" / run).read_bytes() == whole
-    assert 0 < (tmp_path / "runs-2" / run).stat().st_size < len(whole)
+        succeed("repro.table", "--systems", "splade-tiny", *options, cwd=measured_sample, by=run_here)
+    assert (measured_sample / "runs-10000" / run).read_bytes() == whole
+    assert 0 < (measured_sample / "runs-2" / run).stat().st_size < len(whole)
 
 
 def test_memory_that_no_jvm_starts_with_is_refused(tmp_path):

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from conftest import real_collection, succeed
+from anserini import trec_eval
+from conftest import real_collection
 
 from repro.cli.options import MeasureOptions
 from repro.evaluation.measures import evaluate
@@ -21,21 +22,20 @@ THEIRS = {
 }
 
 
-def trec_eval(qrels, run, cwd):
+def figures(qrels, run):
     """Return trec_eval's figures at ``-l 2``, RR with ``-M 10``; nDCG takes every grade at any level."""
-    command = ["repro.pyserini", "eval.trec_eval", "-c", "-l", LEVEL]
-    cut = succeed(*command, "-M", "10", "-m", "recip_rank", qrels, run, cwd=cwd)
-    full = succeed(*command, "-m", "recall.1000", "-m", "map", qrels, run, cwd=cwd)
-    graded = succeed("repro.pyserini", "eval.trec_eval", "-c", "-m", "ndcg_cut.10", qrels, run, cwd=cwd)
+    cut = trec_eval("-c", "-l", LEVEL, "-M", "10", "-m", "recip_rank", qrels, run)
+    full = trec_eval("-c", "-l", LEVEL, "-m", "recall.1000", "-m", "map", qrels, run)
+    graded = trec_eval("-c", "-m", "ndcg_cut.10", qrels, run)
     lines = (cut + full + graded).splitlines()
     printed = dict(line.split()[0::2] for line in lines if "\tall\t" in line)
     return {ours: float(printed[theirs]) for ours, theirs in THEIRS.items()}
 
 
-def check(qrels, run, cwd):
+def check(qrels, run):
     measures = measures_of(OFFICIAL, MeasureOptions())
     found = evaluate(read_trec_qrels(qrels), read_queries(run), measures).mean
-    assert {name: round(value, 4) for name, value in found.items()} == trec_eval(qrels, run, cwd)
+    assert {name: round(value, 4) for name, value in found.items()} == figures(qrels, run)
 
 
 def test_graded_judgments_and_many_ties(tmp_path):
@@ -48,11 +48,11 @@ def test_graded_judgments_and_many_ties(tmp_path):
             q.writelines(f"q{query} 0 {docid} {rng.randint(0, 3)}\n" for docid in judged)
             ranking = rng.sample(docids, 100)
             r.writelines(f"q{query} Q0 {docid} 0 {rng.randint(1, 40)} t\n" for docid in ranking)
-    check(qrels, run, tmp_path)
+    check(qrels, run)
 
 
 @pytest.mark.parametrize("system", ["BM25", "SPLADE"])
 @pytest.mark.parametrize("year", ["dl19", "dl20"])
-def test_stored_runs(system, year, tmp_path):
+def test_stored_runs(system, year):
     folder = real_collection("msmarco-mini")
-    check(folder / f"qrels-full/{year}.txt", folder / f"runs/{system}_{year}.trec", tmp_path)
+    check(folder / f"qrels-full/{year}.txt", folder / f"runs/{system}_{year}.trec")

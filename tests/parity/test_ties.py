@@ -1,13 +1,11 @@
 """Ties: on one index, the same documents at every rank as Pyserini finds, and the same figures of them."""
 
-import subprocess
-
 import pytest
-from conftest import LONG, real_collection, succeed, write_beir
+from anserini import trec_eval
+from conftest import LONG, copy_measured_sample, real_collection, run_here, succeed, write_beir
 
 from repro.collections.opening import open_collection
 from repro.formats.impact_vectors import read_vectors
-from repro.lucene.java import anserini_jar, find_java
 
 
 def sample(folder):
@@ -35,18 +33,24 @@ def part_of_msmarco_mini(folder):
     return "part", None
 
 
+@pytest.fixture
+def folder(write, tmp_path_factory, tmp_path):
+    """An empty folder; of the sample one in which it was measured."""
+    return copy_measured_sample(tmp_path_factory, tmp_path / "sample") if write is sample else tmp_path
+
+
 def name_of(write):
     return write.__name__
 
 
 def search(folder, system, collection, split):
-    """Encode, index and search; return the index and the run."""
+    """Encode, index and search, unless it is there; return the index and the run."""
     split = ["--split", split] if split else []
     stage = ["--collection", collection, *split, "--system", system]
     if system != "bm25":
-        succeed("repro.encode", *stage, cwd=folder)
-    index = succeed("repro.index", *stage, cwd=folder).strip()
-    return folder / index, folder / succeed("repro.search", *stage, cwd=folder).strip()
+        succeed("repro.encode", *stage, cwd=folder, by=run_here)
+    index = succeed("repro.index", *stage, cwd=folder, by=run_here).strip()
+    return folder / index, folder / succeed("repro.search", *stage, cwd=folder, by=run_here).strip()
 
 
 def pyserini_search(folder, index, topics, *options):
@@ -82,12 +86,10 @@ def by_rank(run):
     return path
 
 
-def trec_eval(qrels, run):
+def figures(qrels, run):
     """Return all that Anserini's trec_eval prints, query by query, of measures that depend on the order."""
-    java, measures = find_java().home / "bin" / "java", ["recip_rank", "map", "ndcg_cut.10", "recall.10,1000"]
-    flags = ["-q", "-c", *(flag for measure in measures for flag in ("-m", measure))]
-    command = [java, "-cp", anserini_jar(), "trec_eval", *flags, qrels, run]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    measures = ["recip_rank", "map", "ndcg_cut.10", "recall.10,1000"]
+    return trec_eval("-q", "-c", *(flag for measure in measures for flag in ("-m", measure)), qrels, run)
 
 
 def compare(folder, collection, split, ours, theirs):
@@ -99,22 +101,22 @@ def compare(folder, collection, split, ours, theirs):
     qrels = folder / "qrels.txt"
     opened = open_collection(str(folder / collection) if collection == "part" else collection, split)
     qrels.write_text("".join(f"{q} 0 {d} {g}\n" for q, js in opened.qrels().items() for d, g in js.items()))
-    printed = trec_eval(qrels, ours)
-    assert printed == trec_eval(qrels, by_rank(theirs)) and "ndcg_cut_10" in printed
+    printed = figures(qrels, ours)
+    assert printed == figures(qrels, by_rank(theirs)) and "ndcg_cut_10" in printed
     return sum(map(len, found.values()))
 
 
 @pytest.mark.parametrize(
     "write", [sample, *(pytest.param(write, marks=LONG) for write in (vaswani, msmarco_mini))], ids=name_of
 )
-def test_bm25_ranks_as_pyserini(write, tmp_path):
-    collection, split = write(tmp_path)
-    index, ours = search(tmp_path, "bm25", collection, split)
+def test_bm25_ranks_as_pyserini(write, folder):
+    collection, split = write(folder)
+    index, ours = search(folder, "bm25", collection, split)
     opened = open_collection(collection, split)
     judged = opened.qrels().keys()
     topics = [(query.id, query.text) for query in opened.queries() if query.id in judged]
-    theirs = pyserini_search(tmp_path, index, topics, "--bm25")
-    assert compare(tmp_path, collection, split, ours, theirs) > 10_000
+    theirs = pyserini_search(folder, index, topics, "--bm25")
+    assert compare(folder, collection, split, ours, theirs) > 10_000
 
 
 @pytest.mark.parametrize(
@@ -122,14 +124,14 @@ def test_bm25_ranks_as_pyserini(write, tmp_path):
     [sample, *(pytest.param(write, marks=LONG) for write in (vaswani, part_of_msmarco_mini))],
     ids=name_of,
 )
-def test_impacts_rank_as_pyserini(write, tmp_path):
+def test_impacts_rank_as_pyserini(write, folder):
     """Of the same query vectors: a term stands in the topic as often as its impact says."""
-    collection, split = write(tmp_path)
-    index, ours = search(tmp_path, "splade-tiny", collection, split)
-    (queries,) = tmp_path.glob("work/encoded/*/splade-tiny.*.queries")
+    collection, split = write(folder)
+    index, ours = search(folder, "splade-tiny", collection, split)
+    (queries,) = folder.glob("work/encoded/*/splade-tiny.*.queries")
     topics = [
         (vector.id, " ".join(" ".join([term] * impact) for term, impact in vector.vector.items()))
         for vector in read_vectors(queries)
     ]
-    theirs = pyserini_search(tmp_path, index, topics, "--impact", "--min-idf", "-1")
-    assert compare(tmp_path, collection, split, ours, theirs) > 10_000
+    theirs = pyserini_search(folder, index, topics, "--impact", "--min-idf", "-1")
+    assert compare(folder, collection, split, ours, theirs) > 10_000

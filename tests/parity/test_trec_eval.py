@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from conftest import real_collection, succeed
+from anserini import trec_eval
+from conftest import real_collection
 
 from repro.collections.opening import open_collection
 from repro.evaluation.measures import evaluate, parse_measures
@@ -37,19 +38,17 @@ PUBLISHED = {
 }
 
 
-def trec_eval(qrels, run, cwd):
+def figures(qrels, run):
     """Return trec_eval's figures by ir_measures' names: RR with ``-M 10``, the others without a cut."""
-    command = ["repro.pyserini", "eval.trec_eval", "-c"]
-    cut = succeed(*command, "-M", "10", "-m", "recip_rank", qrels, run, cwd=cwd)
-    full = succeed(*command, "-m", "ndcg_cut.10", "-m", "recall.10,1000", "-m", "map", qrels, run, cwd=cwd)
+    cut = trec_eval("-c", "-M", "10", "-m", "recip_rank", qrels, run)
+    full = trec_eval("-c", "-m", "ndcg_cut.10", "-m", "recall.10,1000", "-m", "map", qrels, run)
     printed = dict(line.split()[0::2] for line in (cut + full).splitlines() if "\tall\t" in line)
     return {name: float(printed[theirs or "recip_rank"]) for name, theirs in MEASURES.items()}
 
 
-def check(qrels_path, run_path, cwd):
+def check(qrels_path, run_path):
     ours = evaluate(read_trec_qrels(qrels_path), read_queries(run_path), parse_measures(MEASURES)).mean
-    theirs = trec_eval(qrels_path, run_path, cwd)
-    assert {name: round(value, 4) for name, value in ours.items()} == theirs
+    assert {name: round(value, 4) for name, value in ours.items()} == figures(qrels_path, run_path)
 
 
 def test_random_runs_with_many_ties(tmp_path):
@@ -64,19 +63,18 @@ def test_random_runs_with_many_ties(tmp_path):
                     f"q{query} Q0 {docid} {rank} {rng.randint(25_000, 25_030)}.{rng.randint(0, 9)} t\n"
                     for rank, docid in enumerate(rng.sample(docids, 200), 1)
                 )
-    check(qrels, run, tmp_path)
+    check(qrels, run)
 
 
 @pytest.mark.parametrize("system", ["REPLLAMA", "SPLADE"])
-def test_real_runs_with_ties(system, tmp_path):
+def test_real_runs_with_ties(system):
     folder = real_collection("msmarco-mini")
-    check(folder / "qrels-full/dl19.txt", folder / f"runs/{system}_dl19.trec", tmp_path)
+    check(folder / "qrels-full/dl19.txt", folder / f"runs/{system}_dl19.trec")
 
 
-def test_run_written_here_has_one_figure_under_every_order(tmp_path):
+def test_run_written_here_has_one_figure_under_every_order(measured_sample):
     """Strictly decreasing scores: ordering by score or by rank gives the same, as trec_eval does."""
-    folder = tmp_path
-    succeed("repro.table", "--systems", "bm25", cwd=folder)
+    folder = measured_sample
     run = folder / "runs/run.sample.bm25.trec"
     qrels = open_collection("sample").qrels()
     (folder / "qrels").write_text(
@@ -85,7 +83,7 @@ def test_run_written_here_has_one_figure_under_every_order(tmp_path):
     measures = parse_measures(MEASURES)
     by_score, by_rank = (evaluate(qrels, read_queries(run, by_rank), measures) for by_rank in (False, True))
     assert by_score == by_rank
-    check(folder / "qrels", run, folder)
+    check(folder / "qrels", run)
 
 
 @pytest.mark.parametrize("split", PUBLISHED)
