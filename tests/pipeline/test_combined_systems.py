@@ -27,9 +27,6 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fusion")
     write_beir(folder / "tiny")
     model, tokenizer = judge(folder / "judge", resolve(find_system("splade-tiny")).path)
-    succeed(*TABLE[:-1], FUSION, cwd=folder, by=run_here)
-    # here, where torch is loaded already; the others may not share a process with it
-    succeed("repro.search", "--collection", "tiny", "--system", RERANKING, cwd=folder, by=run_here)
     succeed(*TABLE, cwd=folder, by=run_here)
     return folder, model, tokenizer
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 import yaml
-from conftest import QUERIES, refused, run, run_here, succeed, write_beir
+from conftest import QUERIES, refused, run_here, succeed, write_beir
 from stages import copied
 
 from repro import Searcher, StaticQueryEncoder
@@ -30,15 +30,6 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("splade-doc")
     write_beir(folder / "tiny")
 
-    def make(stage, system, *options, by=run_here):
-        succeed(f"repro.{stage}", "--collection", "tiny", "--system", system, *options, cwd=folder, by=by)
-
-    # in this process what the table would start others for, each with torch or a JVM
-    make("encode", "splade-tiny")
-    make("index", SYSTEM, by=run)
-    make("encode", SYSTEM, "--only", "queries")
-    make("search", SYSTEM)
-    make("search", "splade-tiny")
     succeed(*TABLE, f"{SYSTEM},splade-tiny", cwd=folder, by=run_here)
     return folder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import ir_datasets
 import pytest
-from conftest import real_collection, refused, succeed, write_beir
+from conftest import real_collection, refused, run_here, succeed, write_beir
 from ir_datasets.datasets.base import Dataset
 from ir_datasets.datasets.msmarco_passage import FixEncoding
 from ir_datasets.formats import TrecQrels, TsvDocs, TsvQueries
@@ -89,9 +89,11 @@ def test_the_table_takes_it_as_any_folder(tmp_path):
     write_beir(tmp_path / "all")
     (tmp_path / "ids.txt.gz").write_bytes(gzip.compress(b"d1\nd2\nd4\n"))
     folder = succeed(
-        *("repro.subset", "--collection", "all", "--documents", "ids.txt.gz", "--name", "some"), cwd=tmp_path
+        *("repro.subset", "--collection", "all", "--documents", "ids.txt.gz", "--name", "some"),
+        cwd=tmp_path,
+        by=run_here,
     ).strip()
-    succeed("repro.table", "--collection", folder, "--systems", "bm25", cwd=tmp_path)
+    succeed("repro.table", "--collection", folder, "--systems", "bm25", cwd=tmp_path, by=run_here)
     table = json.loads((tmp_path / "tables/some-test.json").read_text())
     assert table["rows"][0]["queries"] == 2 and table["rows"][0]["figures"]["RR@10"] == 1.0
 
@@ -100,20 +102,24 @@ def test_bad_input_is_one_sentence(tmp_path):
     write_beir(tmp_path / "all")
     command = ["repro.subset", "--collection", "all", "--documents"]
     (tmp_path / "ids.txt").write_text("d1\nd7\n")
-    assert "lacks 1 of 2 documents (d7)" in refused(*command, "ids.txt", cwd=tmp_path)
+    assert "lacks 1 of 2 documents (d7)" in refused(*command, "ids.txt", cwd=tmp_path, by=run_here)
     (tmp_path / "pairs.txt").write_text("d1\nd2 d3\n")
-    assert "pairs.txt, line 2: expected one id" in refused(*command, "pairs.txt", cwd=tmp_path)
+    assert "pairs.txt, line 2: expected one id" in refused(*command, "pairs.txt", cwd=tmp_path, by=run_here)
     (tmp_path / "none.txt").write_text("\n")
-    assert "no id in it" in refused(*command, "none.txt", cwd=tmp_path)
-    assert "no such file" in refused(*command, "nowhere.txt", cwd=tmp_path)
-    assert "no such file" in refused(*command, "ids.txt", "--texts", "none.tsv", cwd=tmp_path)
-    message = refused("repro.subset", "--recipe", "msmarco-mini", "--documents", "ids.txt", cwd=tmp_path)
+    assert "no id in it" in refused(*command, "none.txt", cwd=tmp_path, by=run_here)
+    assert "no such file" in refused(*command, "nowhere.txt", cwd=tmp_path, by=run_here)
+    assert "no such file" in refused(*command, "ids.txt", "--texts", "none.tsv", cwd=tmp_path, by=run_here)
+    message = refused(
+        "repro.subset", "--recipe", "msmarco-mini", "--documents", "ids.txt", cwd=tmp_path, by=run_here
+    )
     assert "--recipe msmarco-mini brings its own" in message
-    assert "give --documents" in refused("repro.subset", "--collection", "all", cwd=tmp_path)
-    assert "choose from msmarco-mini" in refused("repro.subset", "--recipe", "none", cwd=tmp_path)
+    assert "give --documents" in refused("repro.subset", "--collection", "all", cwd=tmp_path, by=run_here)
+    assert "choose from msmarco-mini" in refused(
+        "repro.subset", "--recipe", "none", cwd=tmp_path, by=run_here
+    )
     (tmp_path / "ids.txt").write_text("d1\n")
     (tmp_path / "queries.txt").write_text("q1\nq9\n")
-    message = refused(*command, "ids.txt", "--queries", "queries.txt", cwd=tmp_path)
+    message = refused(*command, "ids.txt", "--queries", "queries.txt", cwd=tmp_path, by=run_here)
     assert "no judgment of 1 of 2 queries (q9)" in message
 
 
