@@ -100,8 +100,8 @@ def test_readme_block_is_kept_from_partial_and_optional_runs(measured, tmp_path)
     copied(measured[0], folder)
     before = (folder / "README.md").read_text()
     command = ["repro.table", "--collection", "tiny", "--systems"]
-    succeed(*command, "bm25", cwd=folder)
-    succeed(*command, SYSTEMS, "--k1", "0.82", cwd=folder, HF_HUB_OFFLINE="1")
+    succeed(*command, "bm25", cwd=folder, by=run_here)
+    succeed(*command, SYSTEMS, "--k1", "0.82", cwd=folder, by=run_here, HF_HUB_OFFLINE="1")
     assert (folder / "README.md").read_text() == before
 
 
@@ -124,14 +124,14 @@ def test_runs_are_in_the_strict_form(measured):
 def test_second_run_makes_nothing_and_a_changed_collection_makes_all(measured, tmp_path):
     folder, printed = measured
     common = ["repro.table", "--collection", "tiny", "--systems", SYSTEMS]
-    lines = succeed(*common, "--dry-run", cwd=folder, HF_HUB_OFFLINE="1").splitlines()
+    lines = succeed(*common, "--dry-run", cwd=folder, by=run_here, HF_HUB_OFFLINE="1").splitlines()
     assert all(line.endswith("--system splade-mini") for line in lines)  # a run would ask the Hub for it
-    assert succeed(*common, cwd=folder, HF_HUB_OFFLINE="1") == printed
+    assert succeed(*common, cwd=folder, by=run_here, HF_HUB_OFFLINE="1") == printed
     changed = tmp_path / "copy"
     copied(folder, changed)
     with open(changed / "tiny/corpus.jsonl", "a") as file:
         file.write('{"_id": "d7", "text": "new"}\n')
-    done = run(*common, "--dry-run", cwd=changed, HF_HUB_OFFLINE="1")
+    done = run_here(*common, "--dry-run", cwd=changed, HF_HUB_OFFLINE="1")
     assert "tiny was not read yet" in done.stderr
     encoding = ["repro.encode", "repro.index", "repro.search"]
     assert [line.split()[2] for line in done.stdout.splitlines()] == [
@@ -203,12 +203,12 @@ def test_dry_run_fetches_nothing_and_says_what_it_does_not_know(tmp_path, monkey
 def test_only_what_depends_on_an_option_is_made_again(measured):
     folder, _ = measured
     base = ["repro.table", "--collection", "tiny", "--systems", "bm25,splade-tiny", "--dry-run"]
-    commands = succeed(*base, "--k1", "0.82", "--b", "0.68", cwd=folder).splitlines()
+    commands = succeed(*base, "--k1", "0.82", "--b", "0.68", cwd=folder, by=run_here).splitlines()
     assert len(commands) == 1 and "repro.search" in commands[0] and "--k1 0.82 --b 0.68" in commands[0]
-    commands = succeed(*base, "--scale", "100", cwd=folder).splitlines()
+    commands = succeed(*base, "--scale", "100", cwd=folder, by=run_here).splitlines()
     assert [command.split()[2] for command in commands] == ["repro.encode", "repro.index", "repro.search"]
     assert all("--scale 100.0" in command for command in commands)
-    assert len(succeed(*base, "--force", cwd=folder).splitlines()) == 5
+    assert len(succeed(*base, "--force", cwd=folder, by=run_here).splitlines()) == 5
 
 
 def test_search_alone_encodes_its_queries(measured, tmp_path):
@@ -226,9 +226,10 @@ def test_search_alone_encodes_its_queries(measured, tmp_path):
         "--hits",
         "2",
     ]
-    path = folder / succeed(*stage, cwd=folder).strip()
+    path = folder / succeed(*stage, cwd=folder, by=run_here).strip()
     assert path.read_text().splitlines()[0].endswith(" splade-tiny")
-    assert folder / succeed(*stage, "--tag", "mine", cwd=folder).strip() == path  # another run of that name
+    again = succeed(*stage, "--tag", "mine", cwd=folder, by=run_here).strip()
+    assert folder / again == path  # another run of that name
     results = read_run(path)
     assert results.keys() == {"q1", "q2", "q3", "q4"} and next(iter(results["q4"])) == "d4"
     assert all(len(documents) <= 2 for documents in results.values())
@@ -245,7 +246,7 @@ def test_evaluate_prints_means_and_queries(measured):
         "--measures",
         "RR@10",
     ]
-    lines = succeed(*command, "--per-query", cwd=folder).splitlines()
+    lines = succeed(*command, "--per-query", cwd=folder, by=run_here).splitlines()
     assert lines[-1].split("\t")[1:] == ["all", "RR@10", "1.0000"]
     assert {line.split("\t")[1] for line in lines} == {"q1", "q2", "q3", "all"}
 
@@ -255,13 +256,14 @@ def test_evaluate_compares_runs_with_the_first(measured):
     (folder / "worse.trec").write_text("q1 Q0 nowhere 1 2 x\nq1 Q0 d1 2 1 x\n")
     command = ["repro.evaluate", "--collection", "tiny", "--measures", "RR@10", "--compare"]
     baseline = "runs/run.tiny-test.splade-tiny.trec"
-    lines = succeed(*command, "--per-query", baseline, "worse.trec", cwd=folder).splitlines()
+    both = [baseline, "worse.trec"]
+    lines = succeed(*command, "--per-query", *both, cwd=folder, by=run_here).splitlines()
     # RR@10 of 1/2, 0, 0 against 1, 1, 1: two of the eight exchanges are as far apart
     difference, pair = ["difference", "RR@10", "-0.8333 (-1.0000 to -0.5000)"], "worse.trec - "
     told = ["p, t-test: 0.0377", "p, randomisation: 0.2500", "d: -2.89", "0 better, 0 equal, 3 worse"]
     assert lines[-1].split("\t") == [f"{pair}{Path(baseline).name}", *difference, *told]
     assert lines[-2].split("\t")[1:] == ["q3", "RR@10", "-1.0000"]
-    assert "expected two run files" in refused(*command, baseline, cwd=folder)
+    assert "expected two run files" in refused(*command, baseline, cwd=folder, by=run_here)
 
 
 def test_interrupted_encoding_goes_on_after_its_last_shard(tmp_path):
