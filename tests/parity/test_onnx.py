@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY, refused, succeed
+from conftest import REPOSITORY, refused, run_here, succeed
 
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
@@ -19,7 +19,7 @@ from repro.splade.onnx import largest_difference
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("onnx")
-    path = succeed("repro.export", "onnx", "--system", "splade-tiny", cwd=folder).strip()
+    path = succeed("repro.export", "onnx", "--system", "splade-tiny", cwd=folder, by=run_here).strip()
     return folder / path
 
 
@@ -70,5 +70,5 @@ def test_anserinis_encoder_takes_it(folder, tmp_path):
 
 
 def test_only_splade_models_are_exported(tmp_path):
-    error = refused("repro.export", "onnx", "--system", "all-minilm-l6-v2", cwd=tmp_path)
+    error = refused("repro.export", "onnx", "--system", "all-minilm-l6-v2", cwd=tmp_path, by=run_here)
     assert "only SPLADE models are exported" in error

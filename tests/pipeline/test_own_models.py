@@ -89,6 +89,7 @@ def test_checkpoints_of_one_base_name_have_rows_of_their_own(tmp_path):
             "splade:exp2/final,splade:exp1/final",
         ),
         cwd=tmp_path,
+        by=run_here,
     )
     assert again == ""  # both are current
 
@@ -99,7 +100,7 @@ def test_two_models_that_would_share_a_name_are_refused_together(tmp_path):
     copy_of("splade-tiny", trained / "my model")
     other_tiny(trained / "my-model")
     systems = "splade:work/trained/my model,splade:work/trained/my-model"
-    message = refused("repro.table", "--collection", "tiny", "--systems", systems, cwd=tmp_path)
+    message = refused("repro.table", "--collection", "tiny", "--systems", systems, cwd=tmp_path, by=run_here)
     assert "would both be called splade.my-model" in message
     assert not (tmp_path / "work" / "encoded").exists()
 
@@ -111,9 +112,9 @@ def test_a_changed_tokenizer_makes_a_model_encode_again(tmp_path):
     assert before["system"] == "splade-mine"
     command = ["repro.table", "--collection", "tiny", "--systems", f"splade:{model}", "--dry-run"]
     (model / "README.md").write_text("a model")
-    assert succeed(*command, cwd=tmp_path) == ""
+    assert succeed(*command, cwd=tmp_path, by=run_here) == ""
     change_json(model / "tokenizer_config.json", do_lower_case=False)
-    stages = [line.split()[2] for line in succeed(*command, cwd=tmp_path).splitlines()]
+    stages = [line.split()[2] for line in succeed(*command, cwd=tmp_path, by=run_here).splitlines()]
     assert stages == ["repro.encode", "repro.index", "repro.search"]
     (after,) = rows(tmp_path, f"splade:{model}")
     assert after["weights"]["sha256"] != before["weights"]["sha256"]
@@ -142,8 +143,8 @@ def test_two_revisions_of_a_hub_model_have_figures_of_their_own(tmp_path):
         ):
             assert read_json(tmp_path / manifest)["weights"]["revision"] == commit
     common = ("repro.encode", "--collection", "tiny", "--system")
-    assert "(revision v9)" in refused(*common, "splade:me/splade-x@v9", cwd=tmp_path, **hub)
-    assert "no Hub name" in refused(*common, "splade:me/splade x", cwd=tmp_path, **hub)
+    assert "(revision v9)" in refused(*common, "splade:me/splade-x@v9", cwd=tmp_path, by=run_here, **hub)
+    assert "no Hub name" in refused(*common, "splade:me/splade x", cwd=tmp_path, by=run_here, **hub)
 
 
 @pytest.mark.parametrize("kind", ["splade", "dense"])
