@@ -2,6 +2,11 @@
 
     python -m repro.encode --collection sample --system splade-tiny
 
+On several machines, each with a number of its own in the place of 1, and then on one of them:
+
+    python -m repro.encode --collection sample --system splade-tiny --shard-size 50 --shard 1/8
+    python -m repro.encode --collection sample --system splade-tiny --merge
+
 SPLADE: Anserini JSON impact vectors in gzip shards. Dense: float32 embeddings. Both under <work>/encoded/,
 each folder with a manifest. A run that was interrupted goes on after its last whole shard.
 """
@@ -9,6 +14,7 @@ each folder with a manifest. A run that was interrupted goes on after its last w
 import argparse
 import sys
 
+from repro.base.errors import InputError
 from repro.cli.guard import guarded
 from repro.cli.options import (
     CollectionOptions,
@@ -20,8 +26,10 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
+from repro.cli.share_options import ShareOptions
 from repro.pipeline.encoding import encode
 from repro.pipeline.opening import open_artifacts
+from repro.pipeline.sharing import encode_share, merge_shares
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,6 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         SystemOption,
         QueryOptions,
         ShardOptions,
+        ShareOptions,
         EncodingOptions,
         WorkOptions,
     )
@@ -42,7 +51,19 @@ def main(argv: list[str] | None = None) -> int:
     of = open_artifacts(
         parsed.system, read_options(CollectionOptions, parsed), work, read_system_options(parsed)
     )
-    for artifact in encode(of, work, read_options(ShardOptions, parsed).shard_size, parsed.only):
+    shard_size = read_options(ShardOptions, parsed).shard_size
+    shares = read_options(ShareOptions, parsed)
+    if shares.shard is None and shares.merge is None:
+        artifacts = encode(of, work, shard_size, parsed.only)
+    elif parsed.only == "queries" or (shares.shard and shares.merge is not None):
+        raise InputError(
+            "--shard encodes documents, --merge puts them together: expected one of them, and no queries"
+        )
+    elif shares.shard:
+        artifacts = [encode_share(of, work, shard_size, shares.shard)]
+    else:
+        artifacts = [merge_shares(of, work, shares.merge or [])]
+    for artifact in artifacts:
         print(artifact.path)
     return 0
 
