@@ -92,15 +92,10 @@ class DenseWriter:
         return shard_files(folder, number)
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
-        """Write one shard of float32 vectors; return its counts."""
-        import numpy as np
-
-        from repro.formats.embeddings import write_embeddings
+        """Write one shard of float32 vectors, chunk after chunk; return its counts."""
+        from repro.formats.embeddings import write_batches
 
         encode = self.encoder.encode_documents if part == "documents" else self.encoder.encode_queries
-        ids, vectors = [], []
-        for chunk in chunks:
-            ids += [identifier for identifier, _ in chunk]
-            vectors.append(encode([text for _, text in chunk]))
-        write_embeddings(folder, number, ids, np.concatenate(vectors))
-        return {"texts": len(ids), "dimensions": vectors[0].shape[1]}
+        batches = (([identifier for identifier, _ in c], encode([text for _, text in c])) for c in chunks)
+        texts, dimensions = write_batches(folder, number, batches)
+        return {"texts": texts, "dimensions": dimensions}

@@ -2,14 +2,16 @@
 
 import tokenize
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from repro.base.errors import InputError
-from repro.base.files import write_array
 
+Batch = tuple[list[str], np.ndarray]
+"""Ids, and a float32 row of ``texts x dimensions`` for each."""
 DAMAGED = (OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)
 """What NumPy raises for files that are no arrays; it reads their headers as Python."""
 
@@ -21,9 +23,35 @@ def shard_files(folder: Path, number: int) -> list[Path]:
 
 def write_embeddings(folder: Path, number: int, ids: list[str], vectors: np.ndarray) -> None:
     """Write one shard of embeddings (float32, texts x dimensions) with the ids of its rows."""
+    write_batches(folder, number, [(ids, vectors)])
+
+
+def write_batches(folder: Path, number: int, batches: Iterable[Batch]) -> tuple[int, int]:
+    """Write one shard of embeddings, a batch at a time as they come; return its texts and dimensions.
+
+    The file is what NumPy's ``save`` would write of all of them, which never are in memory. ValueError if
+    there is no batch.
+    """
     vectors_file, ids_file = shard_files(folder, number)
-    ids_file.write_text("".join(f"{i}\n" for i in ids), encoding="utf-8", newline="\n")
-    write_array(vectors_file, np.ascontiguousarray(vectors, np.float32))
+    shape = (0, 0)
+    with open(vectors_file, "wb") as file, open(ids_file, "w", encoding="utf-8", newline="\n") as names:
+        for ids, vectors in batches:
+            batch = np.ascontiguousarray(vectors, np.float32)
+            shape = (shape[0] + len(batch), batch.shape[1])
+            if file.tell() == 0:
+                _write_header(file, shape)
+            file.write(batch.data)
+            names.writelines(f"{i}\n" for i in ids)
+        if not shape[1]:
+            raise ValueError("expected at least one batch of embeddings")
+        file.seek(0)
+        _write_header(file, shape)  # as long as before: NumPy leaves blanks for an axis that grows
+    return shape
+
+
+def _write_header(file: BinaryIO, shape: tuple[int, int]) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:

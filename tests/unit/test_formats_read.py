@@ -10,7 +10,7 @@ import pytest
 
 from repro.base.errors import InputError
 from repro.base.files import read_json
-from repro.formats.embeddings import read_embeddings, shard_files, write_embeddings
+from repro.formats.embeddings import read_embeddings, shard_files, write_batches, write_embeddings
 from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, write_shard
 from repro.formats.qrels import read_trec_qrels
 
@@ -216,3 +216,17 @@ def test_contradictory_judgments_are_warned_of_and_the_last_counts(tmp_path, cap
     assert capsys.readouterr().err == (
         f"warning: {path}, line 4: query q1, document d1 is judged 0 here and 1 before; the last counts\n"
     )
+
+
+def test_a_shard_that_comes_in_batches_is_what_numpy_saves_of_the_whole(tmp_path):
+    """Its header says how many rows there are, and is written before that is known."""
+    rows = np.random.default_rng(0).normal(size=(1201, 3)).astype(np.float32)
+    ids = [f"d{i}" for i in range(len(rows))]
+    parts = [slice(0, 1), slice(1, 100), slice(100, 1201)]
+    assert write_batches(tmp_path, 0, ((ids[part], rows[part]) for part in parts)) == rows.shape
+    vectors, names = shard_files(tmp_path, 0)
+    np.save(tmp_path / "whole.npy", rows)
+    assert vectors.read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    assert names.read_text().split() == ids
+    with pytest.raises(ValueError, match="at least one batch"):
+        write_batches(tmp_path, 1, [])
