@@ -7,6 +7,8 @@ On several machines, each with a number of its own in the place of 1, and then o
     python -m repro.encode --collection sample --system splade-tiny --shard-size 50 --shard 1/8
     python -m repro.encode --collection sample --system splade-tiny --merge
 
+or --engine ray, with which a Ray cluster does all of this.
+
 SPLADE: Anserini JSON impact vectors in gzip shards. Dense: float32 embeddings. Both under <work>/encoded/,
 each folder with a manifest. A run that was interrupted goes on after its last whole shard.
 """
@@ -26,9 +28,10 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
-from repro.cli.share_options import ShareOptions
+from repro.cli.share_options import ClusterOptions, ShareOptions
 from repro.pipeline.encoding import encode
 from repro.pipeline.opening import open_artifacts
+from repro.pipeline.ray_encoding import encode_on_ray
 from repro.pipeline.sharing import encode_share, merge_shares
 
 
@@ -43,26 +46,31 @@ def main(argv: list[str] | None = None) -> int:
         QueryOptions,
         ShardOptions,
         ShareOptions,
+        ClusterOptions,
         EncodingOptions,
         WorkOptions,
     )
     parsed = parser.parse_args(argv)
     work = read_options(WorkOptions, parsed)
-    of = open_artifacts(
-        parsed.system, read_options(CollectionOptions, parsed), work, read_system_options(parsed)
-    )
-    shard_size = read_options(ShardOptions, parsed).shard_size
-    shares = read_options(ShareOptions, parsed)
-    if shares.shard is None and shares.merge is None:
-        artifacts = encode(of, work, shard_size, parsed.only)
-    elif parsed.only == "queries" or (shares.shard and shares.merge is not None):
+    shares, cluster = read_options(ShareOptions, parsed), read_options(ClusterOptions, parsed)
+    shared = shares.shard is not None or shares.merge is not None
+    if (shares.shard and shares.merge is not None) or (shared and parsed.only == "queries"):
         raise InputError(
             "--shard encodes documents, --merge puts them together: expected one of them, and no queries"
         )
-    elif shares.shard:
+    if shared and cluster.engine == "ray":
+        raise InputError("--engine ray shares the documents out itself; leave --shard and --merge out")
+    collection = read_options(CollectionOptions, parsed)
+    of = open_artifacts(parsed.system, collection, work, read_system_options(parsed))
+    shard_size = read_options(ShardOptions, parsed).shard_size
+    if shares.shard:
         artifacts = [encode_share(of, work, shard_size, shares.shard)]
+    elif shares.merge is not None:
+        artifacts = [merge_shares(of, work, shares.merge)]
+    elif cluster.engine == "ray" and parsed.only != "queries":
+        artifacts = encode_on_ray(of, collection, work, shard_size, cluster, parsed.only)
     else:
-        artifacts = [merge_shares(of, work, shares.merge or [])]
+        artifacts = encode(of, work, shard_size, parsed.only)
     for artifact in artifacts:
         print(artifact.path)
     return 0

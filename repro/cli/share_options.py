@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repro.base.errors import InputError
-from repro.cli.parsing import option
+from repro.cli.parsing import number, option
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,21 @@ class ShareOptions:
         type=Path,
         nargs="*",
         metavar="WORK",
+    )
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """What runs the shares, if it is not the user."""
+
+    engine: str = option(
+        "local",
+        "encode here (local, the default), or each shard on some machine of a Ray cluster (ray)",
+        choices=("local", "ray"),
+    )
+    ray_address: str | None = option(
+        None, "of the Ray cluster (default: $RAY_ADDRESS, else this machine alone)", metavar="A"
+    )
+    gpus: float = option(
+        0.0, "GPUs for each shard on Ray (default: 0)", type=number("gpus", 0, 1024), metavar="N"
     )

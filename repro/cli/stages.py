@@ -29,9 +29,14 @@ class Stage:
         return shlex.join(["python", "-m", self.module, *self.arguments])
 
     def run(self) -> str:
-        """Run it and return what it prints (its progress goes to stderr); StageFailed if it fails."""
+        """Run it and return what it prints (its progress goes to stderr).
+
+        StageFailed if it fails, StageKilled if another process, or the system, killed it.
+        """
         command = [sys.executable, "-m", self.module, *self.arguments]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode < 0:
+            raise StageKilled(f"{self.module} was killed by signal {-done.returncode}")
         if done.returncode != 0:
             raise StageFailed(f"{self.module} ended with exit code {done.returncode} (see above)")
         return done.stdout.strip()
@@ -39,6 +44,10 @@ class Stage:
 
 class StageFailed(InputError):
     """A stage that was started here ended with an error, which it has told on stderr."""
+
+
+class StageKilled(StageFailed):
+    """A stage that was started here was killed, and may succeed if it runs again."""
 
 
 def stage(module: str, *options: "DataclassInstance | str") -> Stage:
