@@ -18,7 +18,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from repro.base.errors import InputError
+from repro.base.memory import free_memory, machine_memory
 from repro.cli.guard import guarded
+from repro.forecast.counted import Least, least
 from repro.lucene.java import anserini_jar, find_java
 from repro.lucene.version import lucene_version
 from repro.models.systems import System, table_systems
@@ -38,12 +40,7 @@ PACKAGES = (
 )
 LEAST_MEMORY_GB = 4
 LEAST_DISK_GB = 2
-CORPUS_DISK_GB = 180
-"""MS MARCO passage with all of the table's systems, extrapolated from msmarco-mini.
-
-1.1 kB a passage for a SPLADE model's vectors and index; for a dense one's embeddings and index, twice 4 bytes
-a dimension.
-"""
+PLAN = "python -m repro.table --collection msmarco-passage/dev --plan"
 
 
 class Check(NamedTuple):
@@ -76,12 +73,33 @@ def machine(work: Path) -> Iterator[Check]:
     version = ".".join(map(str, sys.version_info[:3]))
     fits = needed.contains(version, prereleases=True)
     yield Check("Python", fits, version if fits else f"{version}; needs {needed}")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield Check("memory", memory >= LEAST_MEMORY_GB, f"{memory:.0f} GiB, {os.cpu_count()} processors")
+    memory, needs = machine_memory() / 2**30, least()
+    processors = f"{memory:.0f} GiB, {os.cpu_count()} processors"
+    yield Check("memory", memory >= LEAST_MEMORY_GB, processors + little_memory(free_memory(), needs))
     folder = next(p for p in (work.absolute(), *work.absolute().parents) if p.exists())
-    free = shutil.disk_usage(folder).free / 1e9
-    enough = f"; MS MARCO with all systems takes about {CORPUS_DISK_GB} GB" if free < CORPUS_DISK_GB else ""
-    yield Check("disk", free >= LEAST_DISK_GB, f"{free:.0f} GB free at {folder}{enough}")
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.0f} GB free at {folder}{little_disk(free, needs)}"
+    yield Check("disk", free >= LEAST_DISK_GB * 1e9, found)
+
+
+def little_memory(free: int, needs: Least) -> str:
+    """Return the warning for too few free bytes of memory for MS MARCO; empty if there are enough."""
+    if free >= needs.memory:
+        return ""
+    return (
+        f"; {free / 1e9:.1f} GB of it free, and a stage of MS MARCO's table takes up to "
+        f"{needs.memory / 1e9:.1f} GB and what its libraries need: end other programs, or see {PLAN}"
+    )
+
+
+def little_disk(free: int, needs: Least) -> str:
+    """Return the warning for too few free bytes on the disk for MS MARCO; empty if there are enough."""
+    if free >= needs.disk:
+        return ""
+    return (
+        f"; on MS MARCO the vectors of the {len(needs.dense)} dense systems alone take "
+        f"{needs.disk / 1e9:.0f} GB (counted): leave some out, or name a --work on another disk; see {PLAN}"
+    )
 
 
 def _metadata() -> importlib.metadata.PackageMetadata:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from repro.artifacts.store import Artifact
 from repro.base.files import write_text
+from repro.base.memory import megabytes
 from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
-from repro.benchmarks.worker import PEAK, SECONDS, Figures, Work, megabytes
+from repro.benchmarks.worker import PEAK, SECONDS, Figures, Work
 from repro.cli.options import (
     CollectionOptions,
     MeasureOptions,

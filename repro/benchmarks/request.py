@@ -18,6 +18,8 @@ from repro.pipeline.opening import open_artifacts
 
 SHAPED = ("encode", "train")
 """Stages that can do with random weights."""
+ACTIVE_TERMS = 130
+"""Of a text for random weights, on average, as splade-tiny has on MS MARCO's passages."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,10 @@ def make_request(
 
 
 def _make_random_model(shape: str, collection: CollectionOptions, folder: Path) -> None:
-    from repro.benchmarks import shapes
+    from repro.models.random_weights import save_masked_lm
+    from repro.training.pretraining import SHAPES
 
     documents = open_collection(collection.collection, collection.split).documents()
     texts = [document.text for document in itertools.islice(documents, 32)]
-    shapes.make(shape, resolve(find_system("splade-tiny")).path, texts, folder)
+    tokenizer_of = resolve(find_system("splade-tiny")).path
+    save_masked_lm(SHAPES[shape], tokenizer_of, texts, ACTIVE_TERMS, folder)

@@ -1,9 +1,8 @@
 """Indexing and searching at sizes that are not at hand: vectors drawn from the real ones' distribution."""
 
 import itertools
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,12 +10,8 @@ from repro.artifacts.store import Artifact
 from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import SECONDS, Figures, Work
-from repro.formats.impact_vectors import SHARD_DOCUMENTS, ImpactVector, read_vectors, shard_path, write_shard
-
-KEPT = 0.75
-"""A drawn passage has each term of one real passage with this probability, each of another's with the
-rest.
-"""
+from repro.formats.drawn_vectors import KEPT, draw_vectors
+from repro.formats.impact_vectors import SHARD_DOCUMENTS, read_vectors, shard_path, write_shard
 
 
 def name(size: int) -> str:
@@ -37,7 +32,7 @@ def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) ->
             return
         real = [list(vector.vector.items()) for vector in read_vectors(vectors)]
         partial = artifact.begin()
-        drawn = track(_passages(real, max(sizes)), max(sizes), "drawing", "documents")
+        drawn = track(draw_vectors(real, max(sizes)), max(sizes), "drawing", "documents")
         for number, (start, end) in enumerate(pairwise(_cuts(sizes))):
             write_shard(shard_path(partial, number), itertools.islice(drawn, end - start))
         artifact.finish(partial)
@@ -46,16 +41,6 @@ def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) ->
 def _cuts(sizes: Sequence[int]) -> list[int]:
     """Return where shards begin and end: at each size, too, so that its documents are whole shards."""
     return sorted({*range(0, max(sizes), SHARD_DOCUMENTS), *sizes})
-
-
-def _passages(real: list[list[tuple[str, int]]], documents: int) -> Iterator[ImpactVector]:
-    for number in range(documents):
-        if number % SHARD_DOCUMENTS == 0:
-            rng = random.Random(number // SHARD_DOCUMENTS)
-        one, other = rng.choice(real), rng.choice(real)
-        mixed = dict(posting for posting in other if rng.random() >= KEPT)
-        mixed.update(posting for posting in one if rng.random() < KEPT)
-        yield ImpactVector(str(number), "", mixed)
 
 
 def contestants(

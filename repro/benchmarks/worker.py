@@ -11,13 +11,12 @@ is done in other processes.
 import json
 import os
 import pkgutil
-import resource
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from repro.base.memory import peak_memory
 from repro.cli.guard import guarded
 
 Figures = dict[str, float]
@@ -41,23 +40,6 @@ class Turn:
     def rate(self) -> float:
         """Items a second."""
         return self.items / self.seconds
-
-
-def peak_memory(status: Path = Path("/proc/self/status")) -> float:
-    """Return this process's peak resident memory, in MB.
-
-    Linux hands ``ru_maxrss`` on from the process that started this one; ``VmHWM`` is this one's own.
-    """
-    if status.exists():
-        lines = status.read_text(encoding="utf-8").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return megabytes(resource.getrusage(resource.RUSAGE_SELF))
-
-
-def megabytes(usage: resource.struct_rusage) -> float:
-    """Return the peak resident memory that the operating system has recorded, in MB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kB elsewhere
-    return usage.ru_maxrss * unit / 1024**2
 
 
 def measure(work: Work) -> Turn:

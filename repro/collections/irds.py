@@ -1,8 +1,10 @@
 """Collections of ir_datasets, by their ids, e.g. ``msmarco-passage/dev/small``."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import ir_datasets
@@ -83,6 +85,34 @@ class IrDataset:
         documentation = getattr(self.dataset, "documentation", None)
         return list((documentation() or {}).get("official_measures", [])) if documentation else []
 
+    def stated_documents(self) -> int | None:
+        """Return how many documents ir_datasets' own metadata state; None if they state nothing."""
+        return self._stated("docs")
+
+    def stated_queries(self) -> tuple[int, bool] | None:
+        """Return how many queries the metadata state, and whether it is known that all of these are judged.
+
+        They are those of ``<id>/judged`` where there is such an id, of which there are no others. Of an id
+        whose own queries are counted, there are no more judged ones than that, nor than judgments.
+        """
+        with contextlib.suppress(KeyError):
+            if (judged := _counts(ir_datasets.load(f"{self.id}/judged")).get("queries")) is not None:
+                return judged, True
+        queries, judgments = self._stated("queries"), self._stated("qrels")
+        if queries is None or self.id.endswith("/judged"):
+            return None if queries is None else (queries, True)
+        return (queries if judgments is None else min(queries, judgments)), False
+
+    def documents_at_hand(self) -> bool:
+        """Tell whether the documents' file lies on this machine, as far as ir_datasets says where."""
+        self._require("docs")
+        with contextlib.suppress(AttributeError, TypeError, NotImplementedError, FileNotFoundError):
+            return Path(self.dataset.docs_handler().docs_path(force=False)).exists()
+        return False  # it lies in several files
+
+    def _stated(self, part: str) -> int | None:
+        return _counts(self.dataset).get(part)
+
     def _require(self, part: str) -> None:
         if not getattr(self.dataset, f"has_{part}")():
             raise InputError(
@@ -99,3 +129,10 @@ class IrDataset:
             raise InputError(
                 f"--collection {self.id}: ir_datasets cannot fetch or read its {part} ({reason[:300]})"
             ) from error
+
+
+def _counts(dataset: ir_datasets.Dataset) -> dict[str, int]:
+    """Return how many documents, queries and qrels ir_datasets' metadata state, as far as they do."""
+    metadata = getattr(dataset, "metadata", None)
+    stated = (metadata() or {}) if metadata else {}
+    return {part: facts["count"] for part, facts in stated.items() if isinstance(facts.get("count"), int)}

@@ -57,6 +57,21 @@ def scan_corpus(collection: Collection, work: Path, wait: bool = True) -> Corpus
 
 def _scan(collection: Collection, folder: Path) -> CorpusSummary:
     state = collection.source.state()
+    summary, ids = read_through(collection)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "summary.json").unlink(missing_ok=True)  # killed from here on, nothing vouches for the ids
+    write_array(folder / "ids.npy.tmp", ids)
+    os.replace(folder / "ids.npy.tmp", folder / "ids.npy")
+    write_json(folder / "summary.json", {"state": state, "summary": asdict(summary)})
+    if summary.empty:
+        note(f"{collection.corpus}: {summary.empty:,} of {len(ids):,} documents have no text")
+    return summary
+
+
+def read_through(collection: Collection) -> tuple[CorpusSummary, np.ndarray]:
+    """Return the summary of a corpus and the sorted hashes of its ids, from a pass over it that leaves
+    nothing; the errors are ``scan_corpus``'s.
+    """
     digest, hashes, empty = hashlib.sha256(), array.array("Q"), 0
     for document in track(collection.documents(), None, f"reading {collection.corpus}", "documents"):
         digest.update(f"{document.id}\0{document.text}\n".encode())
@@ -66,15 +81,7 @@ def _scan(collection: Collection, folder: Path) -> CorpusSummary:
         raise InputError(f"the corpus of {collection.name} is empty; expected at least one document")
     ids = np.sort(np.frombuffer(hashes, dtype=np.uint64))
     _refuse_duplicates(collection, set(ids[1:][ids[1:] == ids[:-1]].tolist()))
-    summary = CorpusSummary(len(ids), empty, digest.hexdigest())
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "summary.json").unlink(missing_ok=True)  # killed from here on, nothing vouches for the ids
-    write_array(folder / "ids.npy.tmp", ids)
-    os.replace(folder / "ids.npy.tmp", folder / "ids.npy")
-    write_json(folder / "summary.json", {"state": state, "summary": asdict(summary)})
-    if empty:
-        note(f"{collection.corpus}: {empty:,} of {len(ids):,} documents have no text")
-    return summary
+    return CorpusSummary(len(ids), empty, digest.hexdigest()), ids
 
 
 def warn_of_unknown(collection: Collection, qrels: Qrels, work: Path) -> tuple[int, int]:

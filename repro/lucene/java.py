@@ -132,13 +132,18 @@ def prepare_jvm(heap_megabytes: int | None = None) -> Java:
 
     jnius_config.add_options = add_options
     # Half is left to the operating system's file cache, in which Lucene keeps its indexes.
-    heap = heap_megabytes or max(512, min(8192, memory // 2))
+    heap = heap_megabytes or default_heap()
     add_options(f"-Xmx{heap}m", "-Dslf4j.internal.verbosity=WARN")
     # Lucene 10 calls the C library, Lucene 9 unmaps files through sun.misc.Unsafe: newer JVMs warn of both.
     add_options("--enable-native-access=ALL-UNNAMED")
     if java.major >= 23:
         add_options("--sun-misc-unsafe-memory-access=allow")
     return java
+
+
+def default_heap() -> int:
+    """Return the most that the heap gets if nothing else is asked for, in MB."""
+    return max(512, min(8192, _machine_megabytes() // 2))
 
 
 def start_jvm(heap_megabytes: int | None = None) -> Java:

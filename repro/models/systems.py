@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -42,6 +42,14 @@ class Wheel:
     sha256: str
 
 
+class Shape(NamedTuple):
+    """A BERT's layers, its hidden size, and its attention heads."""
+
+    layers: int
+    hidden: int
+    heads: int
+
+
 @dataclass(frozen=True)
 class System:
     """A retriever; ``systems.yaml`` says what the fields mean. ``name`` is fit for file names.
@@ -58,6 +66,7 @@ class System:
     local: Path | None = None
     wheel: Wheel | None = None
     gated: bool = False
+    shape: Shape | None = None
     max_length: int = MAX_LENGTH
     query_max_length: int = 256
     pooling: str | None = None
@@ -99,10 +108,15 @@ def systems_file() -> dict[str, Any]:
 @cache
 def table_systems() -> dict[str, System]:
     """Return the entries of systems.yaml, in the table's order."""
-    return {
-        name: System(name=name, **{**entry, "wheel": Wheel(**entry["wheel"]) if "wheel" in entry else None})
-        for name, entry in systems_file()["systems"].items()
-    }
+    return {name: _entry(name, **entry) for name, entry in systems_file()["systems"].items()}
+
+
+def _entry(
+    name: str, wheel: dict[str, str] | None = None, shape: dict[str, int] | None = None, **fields: Any
+) -> System:
+    return System(
+        name, wheel=Wheel(**wheel) if wheel else None, shape=Shape(**shape) if shape else None, **fields
+    )
 
 
 def find_system(name: str) -> System:

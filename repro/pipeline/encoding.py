@@ -77,7 +77,7 @@ def encode(
                 texts = of.corpus.documents if part == "documents" else len(of.topics)
                 portion = Portion(shard_size, 0, texts)
                 written = write_shards(writer, part, artifact, of, portion, resume=not work.force)
-                finish(part, artifact, of, *written, writer.parameters)
+                finish(part, artifact, of, *written, writer.parameters, work.threads)
     link_model(of)
     return list(parts.values())
 
@@ -166,18 +166,26 @@ def _is_whole(shard: object, files: list[Path]) -> bool:
 
 
 def finish(
-    part: str, artifact: Artifact, of: SystemArtifacts, folder: Path, finished: Finished, parameters: int
+    part: str,
+    artifact: Artifact,
+    of: SystemArtifacts,
+    folder: Path,
+    finished: Finished,
+    parameters: int,
+    threads: int,
 ) -> None:
     """Put a folder of encoded texts in its place, and tell what was counted."""
     counts, seconds = _sum_counts(finished["shards"]), finished["seconds"]
-    artifact.finish(folder, **facts(part, of, finished, parameters))
+    artifact.finish(folder, **facts(part, of, finished, parameters, threads))
     total = counts["texts"]
     note(f"{of.system.name}: {total:,} {part} of {of.collection.name}, {total / seconds:,.0f} a second")
     if counts.get("without_terms"):
         note(f"{of.system.name}: {counts['without_terms']:,} {part} have no term and can match nothing")
 
 
-def facts(part: str, of: SystemArtifacts, finished: Finished, parameters: int) -> dict[str, Any]:
+def facts(
+    part: str, of: SystemArtifacts, finished: Finished, parameters: int, threads: int
+) -> dict[str, Any]:
     """Return what a manifest says of encoded texts."""
     shards = finished["shards"]
     settings = {
@@ -191,6 +199,7 @@ def facts(part: str, of: SystemArtifacts, finished: Finished, parameters: int) -
         "parameters": parameters,
         "settings": settings,
         "counts": _sum_counts(shards),
+        "threads": threads,
         "seconds": round(finished["seconds"], 3),
         "energy": finished["energy"],
     }

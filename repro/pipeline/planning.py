@@ -4,9 +4,10 @@ up to date.
 
 import contextlib
 import itertools
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Names
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from repro.artifacts.graph import SystemArtifacts
 from repro.base.errors import InputError
@@ -24,6 +25,7 @@ from repro.cli.options import (
     TableOptions,
     WorkOptions,
 )
+from repro.cli.plan_options import PlanOptions
 from repro.cli.shown_options import CorrectionOption, ShownOptions
 from repro.cli.stages import Stage, stage
 from repro.cli.topics_options import TopicsOptions, query_sets
@@ -42,6 +44,7 @@ from repro.models.trained import trained_on
 from repro.models.weights import NoWeights
 from repro.pipeline.opening import Corpus, artifacts_of
 
+ReadCorpus = Callable[[Collection, Path], CorpusSummary | None]
 QUERIES = "repro.encode --only queries"
 """The stage that encodes a document-only system's queries, after its index."""
 
@@ -59,6 +62,7 @@ class TableRequest:
     topics: TopicsOptions = TopicsOptions()
     shown: ShownOptions = ShownOptions()
     correction: CorrectionOption = CorrectionOption()
+    planned: PlanOptions = PlanOptions()
 
     def of_sets(self) -> dict[str, "TableRequest"]:
         """Return the request for each query set, by its name in ``--topics``; without it, this one."""
@@ -85,46 +89,81 @@ def _named(request: TableRequest) -> list[str]:
     return [name.strip() for name in names.split(",")] if names else list(table_systems())
 
 
-def stages(
+@dataclass(frozen=True)
+class Needed:
+    """What brings a system's run on a query set up to date: which of its artifacts are to be made, and the
+    stages that make them, in order, after those of its ``parts``.
+
+    ``of`` are the artifacts, None as long as the corpus was not read or the weights are not at hand; then
+    all counts as missing.
+    """
+
+    name: str
+    system: System
+    of: SystemArtifacts | None
+    parts: tuple["Needed", ...]
+    documents: bool
+    queries: bool
+    index: bool
+    run: bool
+    own: tuple[Stage, ...]
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All stages, those of the parts first."""
+        return [*itertools.chain.from_iterable(part.stages for part in self.parts), *self.own]
+
+
+def needed(
     request: TableRequest,
     name: str,
-    of: SystemArtifacts,
+    of: SystemArtifacts | None,
     topics_known: bool = True,
     corpus_made: bool = False,
     every: bool = False,
-) -> list[Stage]:
-    """Return the stages that bring a system's run up to date, in order.
+    parts: tuple[Needed, ...] = (),
+) -> Needed:
+    """Return what a system's run needs.
 
     Without ``topics_known``, the queries are not read, and what depends on them counts as outdated. With
     ``corpus_made``, the stages for another query set encode and index the corpus. With ``every``, what is
-    current is listed, too.
+    current is listed, too. ``parts`` are those of a system without ``of``.
     """
-    force, encodes = request.work.force or every, of.engine.encodes
-    if of.parts:
-        made = [
-            stage
-            for part_name, part in zip(part_names(name), of.parts)
-            for stage in stages(request, part_name, part, topics_known, corpus_made, every)
-        ]
-        run = force or made or not topics_known or not of.run.is_current()
-        return [*made, _stage(request, "repro.search", name, of.system)] if run else []
-    documents = encodes and not corpus_made and (force or not of.documents.is_current())
-    queries = encodes and (force or not topics_known or not of.queries.is_current())
-    index = not corpus_made and (force or documents or not of.index.is_current())
-    run = force or index or queries or not topics_known or not of.run.is_current()
-    weighs = of.engine.encodes and of.engine.weighs_by_index
-    needed = {
+    force, system = request.work.force or every, of.system if of else find_system(name)
+    engine = ENGINES[system.kind]
+    if engine.combines:
+        if of:
+            parts = tuple(
+                needed(request, part_name, part, topics_known, corpus_made, every)
+                for part_name, part in zip(part_names(name), of.parts)
+            )
+        made = any(part.stages for part in parts)
+        run = of is None or force or made or not topics_known or not of.run.is_current()
+        search = [_stage(request, "repro.search", name, system)] if run else []
+        return Needed(name, system, of, parts, False, False, False, run, tuple(search))
+    documents = engine.encodes and not corpus_made and (of is None or force or not of.documents.is_current())
+    queries = engine.encodes and (of is None or force or not topics_known or not of.queries.is_current())
+    index = not corpus_made and (of is None or force or documents or not of.index.is_current())
+    run = of is None or force or index or queries or not topics_known or not of.run.is_current()
+    weighs = engine.encodes and engine.weighs_by_index
+    modules = {
         "repro.encode": documents or (queries and not weighs),
         "repro.index": index,
         # without --force, repro.search has them encoded, once there is an index
         QUERIES: force and weighs,
         "repro.search": run,
     }
-    return [
-        _stage(request, module, name, of.system, corpus_made)
-        for module, required in needed.items()
-        if required
-    ]
+    own = tuple(
+        _stage(request, module, name, system, corpus_made) for module, required in modules.items() if required
+    )
+    return Needed(name, system, of, (), documents, queries, index, run, own)
+
+
+def stages(
+    request: TableRequest, name: str, of: SystemArtifacts, corpus_made: bool = False, every: bool = False
+) -> list[Stage]:
+    """Return the stages that bring a system's run up to date, in order; the options are ``needed``'s."""
+    return needed(request, name, of, True, corpus_made, every).stages
 
 
 def _stage(request: TableRequest, module: str, name: str, system: System, corpus_made: bool = False) -> Stage:
@@ -155,47 +194,56 @@ def _stage(request: TableRequest, module: str, name: str, system: System, corpus
 
 def expected_stages(requests: Mapping[str, TableRequest]) -> Iterator[Stage]:
     """Yield the stages that would run for several query sets."""
+    for of_set in expected(requests).values():
+        for system in of_set:
+            yield from system.stages
+
+
+def expected(
+    requests: Mapping[str, TableRequest], read: ReadCorpus = known_summary
+) -> dict[str, list[Needed]]:
+    """Return what each query set's systems need, by the set's name in ``requests``.
+
+    ``read`` returns what is known of a corpus, None if that is nothing. Nothing is fetched, and nothing
+    written.
+    """
     made: set[str] = set()
-    for request in requests.values():
+    found = {}
+    for set_name, request in requests.items():
         systems, _ = systems_of(request)
-        yield from _expected_on(request, systems, made)
+        found[set_name] = list(_expected_on(request, systems, made, read))
         made |= systems.keys()
+    return found
 
 
-def _expected_on(request: TableRequest, systems: dict[str, System], made: Names[str]) -> Iterator[Stage]:
-    """Yield the stages that would run, as far as that is known without fetching or reading the corpus or a
-    model. The stages for another query set encode and index the corpus for the systems in ``made``.
+def _expected_on(
+    request: TableRequest, systems: dict[str, System], made: Names[str], read: ReadCorpus
+) -> Iterator[Needed]:
+    """Yield what systems need, as far as that is known without fetching or reading the corpus or a model. The
+    stages for another query set encode and index the corpus for the systems in ``made``.
     """
     spec, split = request.collection.collection, request.collection.split
     collection = open_collection(spec, split, request.work.work, claim=False)
-    summary = known_summary(collection, request.work.work)
+    summary = read(collection, request.work.work)
     if summary is None and not made:
         note(f"{collection.corpus} was not read yet: what is there may turn out to be current")
     if summary is not None and not collection.source.local:
         note(f"{collection.name}: its queries are not read, so they count as new")
     for name in systems:
-        yield from _expected_stages_of(name, request, collection, summary, name in made)
+        yield _expected_of(name, request, collection, summary, name in made)
 
 
-def _expected_stages_of(
+def _expected_of(
     name: str, request: TableRequest, collection: Collection, summary: CorpusSummary | None, made: bool
-) -> Iterator[Stage]:
-    """Yield the stages of one system; those of its parts, if it combines some, as far as they are known."""
-    system, known_topics = find_system(name), collection.source.local
+) -> Needed:
+    """Return what one system needs; of what combines some, also what these need, as far as it is known."""
     if summary is not None:
         known = None
         with contextlib.suppress(NoWeights):
-            corpus = Corpus(collection, summary)
+            corpus, system = Corpus(collection, summary), find_system(name)
             known = artifacts_of(system, corpus, request.work, request.systems, request.runs, download=False)
         if known is not None:
-            yield from stages(request, name, known, known_topics, made)
-            return
+            return needed(request, name, known, collection.source.local, made)
         note(f"{name}: its model is not on this machine; a run will ask the Hub for it")
-    for part in part_names(name):
-        yield from _expected_stages_of(part, request, collection, summary, made)
-    engine = ENGINES[system.kind]
-    modules = ["repro.encode"] if engine.encodes and not (made and engine.weighs_by_index) else []
-    modules += [] if engine.combines or made else ["repro.index"]
-    modules += [QUERIES] if engine.encodes and engine.weighs_by_index and request.work.force else []
-    for module in [*modules, "repro.search"]:
-        yield _stage(request, module, name, system, made)
+    parts = tuple(_expected_of(part, request, collection, summary, made) for part in part_names(name))
+    return needed(request, name, None, False, made, parts=parts)

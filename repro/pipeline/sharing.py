@@ -26,7 +26,7 @@ from repro.cli.share_options import Share
 from repro.pipeline.encoding import Finished, Portion, encoding_engine, facts, finish, write_shards
 from repro.pipeline.linking import link_model
 
-FACTS = ("shards", "seconds", "energy", "parameters")
+FACTS = ("shards", "seconds", "energy", "parameters", "threads")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def encode_share(of: SystemArtifacts, work: WorkOptions, shard_size: int, share:
                 folder, finished = write_shards(
                     writer, "documents", artifact, of, portion, resume=not work.force
                 )
-                told = facts("documents", of, finished, writer.parameters)
+                told = facts("documents", of, finished, writer.parameters, work.threads)
                 artifact.finish(folder, **told, shards=finished["shards"])
     link_model(of)
     return artifact
@@ -96,7 +96,8 @@ def merge_shares(of: SystemArtifacts, work: WorkOptions, others: Sequence[Path])
                 f"the shares have {made:,} documents, and {of.collection.name} {of.corpus.documents:,}; "
                 "encode them again with --force"
             )
-        finish("documents", of.documents, of, folder, finished, manifests[0]["parameters"])
+        first = manifests[0]
+        finish("documents", of.documents, of, folder, finished, first["parameters"], first["threads"])
     link_model(of)
     for each in found:
         if each.artifact.path.parent == of.documents.path.parent:

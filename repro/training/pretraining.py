@@ -20,20 +20,21 @@ import numpy as np
 import torch
 import transformers
 from torch.nn.functional import cross_entropy
-from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, BertForMaskedLM, PreTrainedTokenizerBase
 
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
 from repro.base.progress import bar, note, track
 from repro.cli.options import CollectionOptions, WorkOptions
 from repro.cli.training_options import TrainingOptions
-from repro.models.systems import table_systems
+from repro.models.random_weights import fresh_masked_lm
+from repro.models.systems import Shape, table_systems
 from repro.models.weights import resolve
 from repro.pipeline.opening import open_corpus
 
 FORMAT = 1
-SHAPES = {"tiny": (2, 128, 2), "mini": (4, 256, 4), "small": (4, 512, 8)}
-"""Layers, hidden size, heads of BERT-Tiny, -Mini and -Small (Turc et al. 2019, arXiv:1908.08962)."""
+SHAPES = {"tiny": Shape(2, 128, 2), "mini": Shape(4, 256, 4), "small": Shape(4, 512, 8)}
+"""BERT-Tiny, -Mini and -Small (Turc et al. 2019, arXiv:1908.08962)."""
 CHOSEN = 0.4
 """Share of the tokens that are to be predicted; of these ..."""
 MASKED, KEPT = 0.5, 0.4
@@ -93,15 +94,7 @@ def pretrain(collection: str, options: TrainingOptions, work: WorkOptions) -> Ar
 
 def fresh_model(shape: str, vocabulary: int) -> BertForMaskedLM:
     """Return a model of ``shape`` (see ``SHAPES``) with random weights, for so many tokens."""
-    layers, hidden, heads = SHAPES[shape]
-    config = BertConfig(
-        vocab_size=vocabulary,
-        num_hidden_layers=layers,
-        hidden_size=hidden,
-        num_attention_heads=heads,
-        intermediate_size=4 * hidden,
-    )
-    return BertForMaskedLM(config)
+    return fresh_masked_lm(SHAPES[shape], vocabulary)
 
 
 def train_masked(

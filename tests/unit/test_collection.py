@@ -63,7 +63,7 @@ def test_a_line_that_inflates_to_gigabytes_is_refused_without_being_held(beir):
         gzip.compress(b'{"_id": "d1", "text": "x"}\n') + 64 * gzip.compress(b"x" * (1 << 24))
     )
     code = (
-        "from repro.base.errors import InputError; from repro.benchmarks.worker import peak_memory\n"
+        "from repro.base.errors import InputError; from repro.base.memory import peak_memory\n"
         "from repro.collections.opening import open_collection\n"
         f"try: list(open_collection({str(beir)!r}).documents())\n"
         "except InputError as error: print(error)\n"

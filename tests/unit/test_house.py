@@ -20,7 +20,7 @@ LAYERS = [
     {"engines", "evaluation"},
     {"artifacts", "report", "library"},
     {"pipeline", "submission"},
-    {"distillation", "exporting"},
+    {"distillation", "exporting", "forecast"},
     {"webreport"},
     {"training"},
     {"benchmarks"},

@@ -199,7 +199,7 @@ def test_memory_is_that_of_one_query(tmp_path: Path):
         for query in range(300):
             file.writelines(f"q{query} Q0 document-{query}-{d} {d} {2000 - d} tag\n" for d in range(1, 1001))
     code = (
-        "from pathlib import Path; from repro.benchmarks.worker import peak_memory as peak\n"
+        "from pathlib import Path; from repro.base.memory import peak_memory as peak\n"
         "from repro.formats.runs import read_queries\n"
         f"before = peak(); lines = sum(len(found) for _, found in read_queries(Path({str(path)!r})))\n"
         "print(lines, peak() - before)"

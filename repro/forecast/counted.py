@@ -1,0 +1,41 @@
+"""What a table takes at least, by what can be counted and need not be measured: dense rows' vectors, and the
+memory that stages are given.
+"""
+
+from dataclasses import dataclass
+
+from repro.cli.options import IndexingOptions
+from repro.collections.irds import IrDataset
+from repro.forecast.steps import FLOAT, dense_bytes, dense_memory
+from repro.formats.impact_vectors import SHARD_DOCUMENTS
+from repro.models.systems import System, table_systems
+
+MSMARCO = "msmarco-passage/dev"
+HITS = 1000
+
+
+@dataclass(frozen=True)
+class Least:
+    """Bytes on the disk that ``dense`` systems' vectors take, encoded and in their indexes, and bytes of
+    memory.
+    """
+
+    dense: list[str]
+    disk: int
+    memory: int
+
+
+def least(collection: str = MSMARCO) -> Least:
+    """Return what the table of an ir_datasets id takes at least, by the numbers that its metadata state."""
+    source = IrDataset(collection)
+    documents, queries = source.stated_documents() or 0, (source.stated_queries() or (0, False))[0]
+    dense = [of for of in table_systems().values() if of.kind == "dense" and of.shape]
+    disk = sum(2 * dense_bytes(documents, _dimensions(of)) for of in dense)
+    heap = IndexingOptions().memory * 2**20
+    shards = [2 * SHARD_DOCUMENTS * _dimensions(of) * FLOAT for of in dense]
+    searches = [dense_memory(documents, queries, _dimensions(of), HITS, 0) for of in dense]
+    return Least([of.name for of in dense], disk, max([heap, *shards, *searches]))
+
+
+def _dimensions(system: System) -> int:
+    return system.shape.hidden if system.shape else 0
