@@ -14,7 +14,7 @@ class PlanOptions:
 
     plan: bool = option(
         False,
-        "make nothing: measure for some seconds, and say what each row will take on this machine (time, "
+        "make nothing: measure for a while, and say what each row will take on this machine (time, "
         "memory, disk), and which rows fit",
     )
     hours: tuple[float, ...] = option(

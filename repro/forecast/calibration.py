@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from repro.report.published import ACTIVE_DIMS
 
 REFERENCE = "splade-tiny"
 """The SPLADE model whose vectors stand for those of models that are not at hand."""
+INDEXED = 512
+"""Of its passages, so many are encoded: of few, all terms would be frequent, and an index too small."""
 NO_REFERENCE = f"the weights of {REFERENCE}, whose vectors would stand for the model's, are not at hand"
 
 
@@ -49,6 +51,9 @@ def calibrate(request: TableRequest, systems: Sequence[System], size: Size) -> C
     jobs = [_job(system) for system in systems if ENGINES[system.kind].encodes]
     if any(job.weights is None and job.system.kind != "dense" for job in jobs):
         jobs += [job for job in [_job(table_systems()[REFERENCE])] if job.weights and job not in jobs]
+    trained = [job.system.name for job in jobs if job.weights and job.system.kind != "dense"]
+    reference = REFERENCE if REFERENCE in trained else next(iter(trained), "")
+    jobs = [replace(job, least=INDEXED) if job.system.name == reference else job for job in jobs]
     jobs.sort(key=_weight)
     sparse = [job for job in jobs if job.system.kind != "dense"]
     dense = [job for job in jobs if job.system.kind == "dense"]
@@ -63,13 +68,11 @@ def calibrate(request: TableRequest, systems: Sequence[System], size: Size) -> C
             found.models |= of.models(some)
         found.basis = {job.system.name: MEASURED if job.weights else SHAPE for job in jobs}
         rates = {name: rate for name, rate in found.models.items() if isinstance(rate, ModelRate)}
-        trained = [job.system.name for job in sparse if job.weights and job.system.name in rates]
-        if trained:
-            reference = REFERENCE if REFERENCE in trained else trained[0]
+        if reference in rates:
             found.impacts = of.impacts(reference)
         for job in sparse:
             if job.weights is None and job.system.name in rates:
-                known = rates[reference] if trained else None
+                known = rates.get(reference)
                 found.models[job.system.name] = (
                     like(rates[job.system.name], known, job.terms) if known else NO_REFERENCE
                 )

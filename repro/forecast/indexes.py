@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,9 @@ from repro.formats.runs import write_run
 
 SIZES = {"impacts": (2_000, 20_000), "bm25": (1_000, 8_000), "dense": (2_000, 20_000)}
 """Documents of the two indexes."""
+SHALLOW = 100
+"""Hits that a query has in the smaller index, too; a thousand it may not have, and fewer cost less."""
+PASSES = 3
 QUERIES = 256
 """Queries that are searched with, those at hand again and again."""
 
@@ -38,11 +41,14 @@ Rates = tuple[IndexRate, SearchRate]
 
 @dataclass(frozen=True)
 class Searched:
-    """An index that was built and searched: seconds of both (a query's of the latter), and bytes."""
+    """An index that was built and searched: seconds of building, bytes, and a query's seconds for SHALLOW
+    hits and for all that are asked for.
+    """
 
     building: float
     bytes: int
-    query: float
+    shallow: float
+    deep: float
 
 
 def measure_impacts(
@@ -150,7 +156,7 @@ def measure_dense(
     near, far = SIZES["dense"]
     numbers = (float(near * dimensions), float(far * dimensions))
     seconds, size_of = (_line(numbers, found, name) for name in ("building", "bytes"))
-    query = _line((near, far), found, "query")
+    query = query_line((near, far), found)
     index = IndexRate(start, seconds, size_of, Line(0, 0), base, base, numbers[1])
     yield index, SearchRate(start, query, base)
 
@@ -161,21 +167,36 @@ def _searched(
     search: Callable[[SearchRequest, ExitStack], Results],
     request: IndexRequest,
 ) -> Searched:
-    """Build an index and search it, both twice if it is a process's first, in which Java compiles."""
+    """Build an index, twice if it is a process's first, in which Java compiles; then search it, each time
+    the quickest of three passes.
+    """
     first = to.with_name("first")
-    places = [to] if first.exists() else [first, to]
-    for place in places:
+    for place in [to] if first.exists() else [first, to]:
         place.mkdir()
         started = time.perf_counter()
         build(place)
         building = time.perf_counter() - started
-    with ExitStack() as stack:
-        for _ in places:
-            results = search(SearchRequest(to, request.options, request.threads), stack)
+    asked = request.options.search
+
+    def seconds(hits: int) -> float:
+        options = replace(request.options, search=replace(asked, hits=hits))
+        with ExitStack() as stack:
+            results = search(SearchRequest(to, options, request.threads), stack)
             started = time.perf_counter()
             write_run(to.with_name(f"{to.name}.trec"), results, "calibration")
-            searching = time.perf_counter() - started
-    return Searched(building, folder_bytes(to), searching / QUERIES)
+            return (time.perf_counter() - started) / QUERIES
+
+    shallow = min(seconds(min(SHALLOW, asked.hits)) for _ in range(PASSES))
+    deep = min(seconds(asked.hits) for _ in range(PASSES))
+    return Searched(building, folder_bytes(to), shallow, deep)
+
+
+def query_line(units: tuple[float, float], found: Sequence[Searched]) -> Line:
+    """Return a query's seconds: they grow with units as with few hits, which both indexes have, and come to
+    those with all hits at the larger one.
+    """
+    slope = _line(units, found, "shallow").slope
+    return Line(max(0.0, found[1].deep - slope * units[1]), slope)
 
 
 def _lucene_rates(
@@ -190,7 +211,7 @@ def _lucene_rates(
     used = autoclass("java.lang.Runtime").getRuntime().totalMemory()
     most = max(peak, peak - used + heap * 2**20)
     index = IndexRate(start, _line(indexed, found, "building"), size, size, peak, most, indexed[1])
-    return index, SearchRate(start, _line(searched, found, "query"), peak)
+    return index, SearchRate(start, query_line(searched, found), peak)
 
 
 def _line(units: tuple[float, float], found: Sequence[Searched], name: str) -> Line:

@@ -1,6 +1,7 @@
 """A table's forecast: from its request to rows of steps, of the list of what is needed that the table has."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -28,7 +29,8 @@ RERANKS = "what a cross-encoder takes is not measured"
 @dataclass(frozen=True)
 class Forecast:
     """What a table takes: ``common`` seconds are those of reading the corpus through; ``free_disk`` and
-    ``free_memory`` are bytes at ``work`` and on the machine.
+    ``free_memory`` are bytes at ``work`` and on the machine, ``busy`` the processes for each processor that
+    ran before anything was measured.
     """
 
     sizes: list[Size]
@@ -37,6 +39,7 @@ class Forecast:
     work: Path
     free_disk: int
     free_memory: int
+    busy: float
 
 
 def forecast(request: TableRequest) -> Forecast:
@@ -54,13 +57,15 @@ def forecast(request: TableRequest) -> Forecast:
         leaf.system.name: leaf.system for of_set in needs.values() for leaf in _leaves(of_set) if leaf.run
     }
     first = next(iter(sizes.values()))
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
     calibration = calibrate(request, list(leaves.values()), first)
     rows = _rows(request, needs, sizes, calibration)
     read = known_summary(first.collection, request.work.work) is not None
     common = calibration.runs.start + (0 if read else first.documents * calibration.runs.reading)
     place = request.work.work.absolute()
     folder = next(p for p in (place, *place.parents) if p.exists())
-    return Forecast(list(sizes.values()), rows, common, folder, shutil.disk_usage(folder).free, free_memory())
+    disk, memory = shutil.disk_usage(folder).free, free_memory()
+    return Forecast(list(sizes.values()), rows, common, folder, disk, memory, busy)
 
 
 def _size(request: TableRequest, corpora: Corpora) -> Size:

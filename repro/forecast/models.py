@@ -33,13 +33,15 @@ BIAS_TEXTS = 8
 class ModelJob:
     """A model that is measured: its weights, or, without them, the folder whose tokenizer its shape gets.
 
-    ``terms`` are a passage's active terms that random weights are to have.
+    ``terms`` are a passage's active terms that random weights are to have. ``least`` texts are encoded,
+    whatever time that takes.
     """
 
     system: System
     weights: Weights | None
     tokenizer_of: Path | None = None
     terms: float = 0.0
+    least: int = FIRST
 
 
 def measure_models(
@@ -86,11 +88,11 @@ def _measured(
             raise ValueError(f"{job.system.name} encodes nothing")
         writer = engine.open_encoder(job.system, weights, options, threads)
         start = imported + time.perf_counter() - started
-        of_documents = _rate(writer, "documents", documents, place / "documents")
+        of_documents = _rate(writer, "documents", documents, place / "documents", job.least)
         if job.system.documents_of:
             of_queries = _static(job.system, weights, queries, place / "queries")
         else:
-            of_queries = _rate(writer, "queries", queries, place / "queries")
+            of_queries = _rate(writer, "queries", queries, place / "queries", job.least)
     shared = None
     if job.weights and job.system.kind != "dense":
         shared = overlap(place / "documents", place / "queries")
@@ -128,8 +130,10 @@ def _static(system: System, weights: Weights, queries: list[Query], folder: Path
     return TextRate(count, seconds / count, written / count, sum(map(len, vectors)) / count)
 
 
-def _rate(writer: ShardWriter, part: str, texts: Sequence[Text], folder: Path) -> TextRate:
-    """Encode and write batches that double until time is up; return the rate of the last, largest one."""
+def _rate(writer: ShardWriter, part: str, texts: Sequence[Text], folder: Path, least: int) -> TextRate:
+    """Encode and write batches that double until time is up, and there were ``least`` texts in one; return
+    the rate of the last, largest one.
+    """
     folder.mkdir(parents=True)
     writer.write(folder, 0, [list(texts[:FIRST])], part)  # what is done once, at the first texts
     size, spent = FIRST, 0.0
@@ -138,9 +142,9 @@ def _rate(writer: ShardWriter, part: str, texts: Sequence[Text], folder: Path) -
         counts = writer.write(folder, 0, [batch], part)
         seconds = time.perf_counter() - started
         spent += seconds
-        if size >= len(texts) or spent + 2 * seconds > SECONDS[part]:
+        if size >= len(texts) or (size >= least and spent + 2 * seconds > SECONDS[part]):
             break
-        size *= 2
+        size = max(2 * size, least)
     written = sum(file.stat().st_size for file in writer.files(folder, 0))
     terms = counts["dimensions"] if "dimensions" in counts else counts["postings"] / len(batch)
     return TextRate(len(batch), seconds / len(batch), written / len(batch), terms)

@@ -15,6 +15,8 @@ HEADERS = {
     EVALUATE: "evaluate",
 }
 LEAVES = {DOCUMENTS: "encoded documents", QUERIES: "encoded queries", INDEX: "index", SEARCH: "run"}
+BUSY = 0.5
+"""Processes that run or wait, for each processor, from which on other work delays what is measured."""
 UNKNOWN, NOTHING, FINISHED = "?", "–", "done"
 MODEL = (
     "Seconds and bytes grow with passages and queries; an index's with its postings, a search's with the "
@@ -29,7 +31,13 @@ def rendered(of: Forecast, hours: Sequence[float]) -> str:
     disk_table = table(
         ["system", "type", *LEAVES.values(), "sum", "peak memory"], [_disk(row) for row in rows]
     )
-    lines = [_all(of), *(_fitting(of, limit) for limit in hours), _free_disk(of), _free_memory(of)]
+    lines = [
+        _all(of),
+        *(_fitting(of, limit) for limit in hours),
+        _free_disk(of),
+        _free_memory(of),
+        *_busy(of),
+    ]
     return "\n\n".join([_head(of), time_table, disk_table, _legend(of), "\n".join([*lines, *_missing(of)])])
 
 
@@ -160,6 +168,15 @@ def _free_memory(of: Forecast) -> str:
     large = [row for row in of.rows if total([row]).memory > of.free_memory]
     verdict = f"not enough for {_names(large)}" if large else "enough"
     return f"Memory: up to {size(needed)}; {size(of.free_memory)} free: {verdict}."
+
+
+def _busy(of: Forecast) -> list[str]:
+    if of.busy < BUSY:
+        return []
+    return [
+        f"This machine is busy ({of.busy:.1f} processes for each processor before this): all takes less "
+        "where it is not; plan again then."
+    ]
 
 
 def _missing(of: Forecast) -> list[str]:

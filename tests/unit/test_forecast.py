@@ -26,6 +26,7 @@ from repro.doctor import little_disk, little_memory
 from repro.forecast import making
 from repro.forecast.calibration import Calibration
 from repro.forecast.counted import Least, least
+from repro.forecast.indexes import Searched, query_line
 from repro.forecast.making import Forecast, forecast
 from repro.forecast.rates import IndexRate, Line, ModelRate, RunRate, SearchRate, TextRate
 from repro.forecast.rendering import duration, rendered, size
@@ -113,6 +114,13 @@ def test_a_line_goes_through_both_sizes_and_never_falls():
     assert Line.through((10, 110), (0.1, 11.0)) == Line(0.0, 0.1)  # it would begin below 0
 
 
+def test_a_query_grows_as_with_few_hits_and_takes_what_all_hits_take_at_the_larger_index():
+    """In the smaller one a query has not a thousand hits, so a line through both would be too steep."""
+    found = [Searched(1.0, 1, shallow=1e-4, deep=2e-4), Searched(1.0, 1, shallow=2e-4, deep=9e-4)]
+    line = query_line((1_000, 11_000), found)
+    assert line.slope == pytest.approx(1e-8) and line.at(11_000) == pytest.approx(9e-4)
+
+
 def test_seconds_and_bytes_grow_with_texts():
     one, ten = (encoding(DOCUMENTS, texts, MODEL, "m") for texts in (1_000, 10_000))
     assert one.seconds == pytest.approx(3 + 10) and ten.seconds == pytest.approx(3 + 100)
@@ -197,10 +205,10 @@ def test_sizes_are_in_powers_of_ten():
     assert [size(of) for of in (5e5, 2.5e7, 2.44e9, 1.636e11)] == ["0.5 MB", "25 MB", "2.4 GB", "164 GB"]
 
 
-def shown(rows, free_disk=10**12, free_memory=10**12, hours=(8.0, 60.0)):
+def shown(rows, free_disk=10**12, free_memory=10**12, hours=(8.0, 60.0), busy=0.0):
     """Render a forecast of rows on a machine that has so much."""
     of = Size(open_collection("sample"), 1924, 348, "counted", [], [], True)
-    return rendered(Forecast([of], rows, 0.0, "work", free_disk, free_memory), hours)
+    return rendered(Forecast([of], rows, 0.0, "work", free_disk, free_memory, busy), hours)
 
 
 def test_what_fits_and_what_does_not_is_told_in_a_line_each():
@@ -218,6 +226,8 @@ def test_what_fits_and_what_does_not_is_told_in_a_line_each():
     assert "Memory: up to 6.0 GB; 5.0 GB free: not enough for large." in text
     assert "In 0.5 hours: no row." in text
     assert "there is room for no row" in shown(rows, free_disk=10)
+    assert "busy" not in text
+    assert "This machine is busy (4.5 processes for each processor " in shown(rows, busy=4.5)
 
 
 def test_cells_say_where_figures_come_from_what_is_done_and_what_is_unknown():
