@@ -18,6 +18,7 @@ from repro.cli.options import (
     EncodingOptions,
     QueryOptions,
     RunsOptions,
+    ScorerOption,
     SearchOptions,
     SystemOption,
     TagOption,
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         CollectionOptions,
         SystemOption,
         SearchOptions,
+        ScorerOption,
         QueryOptions,
         TagOption,
         Bm25Options,
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     if of.engine.encodes and not of.queries.is_current():
         only = ["--only", "queries", "--system", parsed.system]
         stage("repro.encode", *only, collection, options.queries, options.encoding, again).run()
-    print(search(of, work).path)
+    print(search(of, work, read_options(ScorerOption, parsed)).path)
     return 0
 
 

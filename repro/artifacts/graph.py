@@ -3,6 +3,7 @@
     <work>/encoded/<corpus>/<system>/                       documents: impact vectors, or embeddings
     <work>/encoded/<corpus>/<system>.<query set>.queries/   queries, likewise
     <work>/indexes/lucene-bm25.<corpus>/  lucene-impact.<corpus>.<system>/  faiss[-<kind>].<corpus>.<system>/
+    <work>/indexes/lucene-impact.<corpus>.<system>.postings/    laid out for compiled search
     <work>/models/<system>/                                 links to the model's files
     <runs>/run.<collection>.<system>.trec                   and its manifest beside it
 
@@ -30,8 +31,9 @@ from repro.formats.runs import trec_tag
 from repro.models.router import read_router
 from repro.models.systems import System
 from repro.models.weights import Weights
+from repro.postings import layout
 
-FORMATS = {"encode": 2, "index": 2, "search": 2, "link": 1}
+FORMATS = {"encode": 2, "index": 2, "postings": layout.FORMAT, "search": 2, "link": 1}
 """encode 2: gzip without a time, no term without a token. index 2: the version of Anserini. search 2: its
 order of ties."""
 
@@ -116,6 +118,19 @@ class SystemArtifacts:
             facts=("counts", "built", "bytes"),
             unreadable=lambda manifest: engine.unreadable(manifest.get("written_by", {})),
         )
+
+    @cached_property
+    def postings(self) -> Artifact | None:
+        """The index's postings as compiled code searches them, which need not be there.
+
+        None for a system whose index has no impacts.
+        """
+        engine = self.engine
+        if engine.combines or not engine.has_impacts:
+            return None
+        inputs = {"stage": "postings", "format": FORMATS["postings"], "index": self.index.fingerprint}
+        path = self.index.path.with_name(f"{self.index.path.name}.postings")
+        return Artifact(path, inputs, facts=("counts", "bytes"))
 
     @cached_property
     def run(self) -> Artifact:

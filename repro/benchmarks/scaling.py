@@ -5,13 +5,23 @@ import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from repro.artifacts.store import Artifact
+from repro.base.memory import peak_memory
 from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import SECONDS, Figures, Work
 from repro.formats.drawn_vectors import KEPT, draw_vectors
 from repro.formats.impact_vectors import SHARD_DOCUMENTS, read_vectors, shard_path, write_shard
+
+if TYPE_CHECKING:
+    from repro.lucene.searching import Searching
+
+FEW_HITS = 10
+"""Besides the hits that are asked for, with which search has more to do."""
+BATCH = 256
+"""Queries after which the other searcher has its turn."""
 
 
 def name(size: int) -> str:
@@ -63,13 +73,16 @@ def contestants(
 def index(
     folder: str, sizes: list[int], queries: list[str], hits: int, threads: int, memory: int, size: int
 ) -> Work:
-    """Index the first ``size`` documents, then search."""
+    """Index the first ``size`` documents, lay the postings out, then search both with all queries."""
     from repro.base.files import folder_bytes, remove
     from repro.benchmarks.searching import encoded
     from repro.lucene.indexing import Indexing, build_impact_index
     from repro.lucene.searching import BatchSearcher, impact_query
+    from repro.postings.building import build_postings
+    from repro.postings.searching import PostingsSearcher
 
     vectors, to = Path(folder) / f"first-{size}", Path(folder) / f"index-{size}"
+    postings = Path(folder) / f"postings-{size}"
     remove(vectors)
     vectors.mkdir()
     for shard in range(_cuts(sizes).index(size)):
@@ -78,21 +91,49 @@ def index(
     built = [impact_query(vector) for vector in encoded(queries).values()]
 
     def work() -> tuple[int, Figures]:
-        remove(to)
-        to.mkdir()
+        for made in (to, postings):
+            remove(made)
+            made.mkdir()
         started = time.perf_counter()
         build_impact_index(vectors, to, size, Indexing(threads, memory), {})
         indexed = time.perf_counter() - started
-        with BatchSearcher(to, threads) as searcher:
-            started = time.perf_counter()
-            for first in range(0, len(built), 256):
-                list(searcher.search(built[first : first + 256], hits))
-            searched = time.perf_counter() - started
-        return size, {
+        before, started = peak_memory(), time.perf_counter()
+        build_postings(to, postings)
+        figures: Figures = {
             SECONDS: indexed,
             "indexing s": round(indexed, 1),
             "index MB": round(folder_bytes(to) / 1e6, 1),
-            "queries/s": round(len(built) / searched, 1),
+            "postings s": round(time.perf_counter() - started, 1),
+            "postings +MB memory": round(peak_memory() - before),
+            "postings MB": round(folder_bytes(postings) / 1e6, 1),
         }
+        with BatchSearcher(to, threads) as lucene, PostingsSearcher(postings, threads) as compiled:
+            for k in sorted({FEW_HITS, hits}):
+                figures |= compare(lucene, compiled, built, k)
+        return size, figures
 
     return work
+
+
+def compare(lucene: "Searching", compiled: "Searching", queries: list[str], k: int) -> Figures:
+    """Search with both, in turns; return the queries a second of each, and the ratio of processor time.
+
+    RuntimeError if a ranking is not the same: documents, order and scores.
+    """
+    seconds, processor = [0.0, 0.0], [0.0, 0.0]
+    for first in range(0, len(queries), BATCH):
+        found = []
+        for which, searcher in enumerate((lucene, compiled)):
+            started, used = time.perf_counter(), time.process_time()
+            found.append(list(searcher.search(queries[first : first + BATCH], k)))
+            seconds[which] += time.perf_counter() - started
+            processor[which] += time.process_time() - used
+        for theirs, ours in zip(*found, strict=True):
+            if theirs.docids != ours.docids or theirs.scores.tobytes() != ours.scores.tobytes():
+                raise RuntimeError(f"two rankings of {k} hits differ")
+    lucenes, compileds = (len(queries) / total for total in seconds)
+    return {
+        f"queries/s, k = {k:,}": round(lucenes, 1),
+        f"compiled, k = {k:,}": round(compileds, 1),
+        f"CPU x, k = {k:,}": round(processor[0] / processor[1], 2),
+    }

@@ -12,6 +12,8 @@ from pathlib import Path
 from repro.cli.parsing import Group, number, option, positive, read_options, tag
 from repro.formats.runs import TIES
 
+SCORERS = ("lucene", "compiled")
+
 PRECISIONS = ("exact", "float32", "bf16")
 FAISS_KINDS = ("flat", "float16", "hnsw")
 LARGEST_SCALE = 1_000_000
@@ -138,6 +140,18 @@ class SearchOptions:
 
 
 @dataclass(frozen=True)
+class ScorerOption:
+    """What adds impacts up, which changes no result."""
+
+    scorer: str | None = option(
+        None,
+        "of impacts: lucene (the index) or compiled (what python -m repro.index --postings made of it); "
+        "default: compiled if that is there",
+        choices=SCORERS,
+    )
+
+
+@dataclass(frozen=True)
 class TagOption:
     """The run's name in its own file."""
 
@@ -163,6 +177,12 @@ class IndexingOptions:
         "leave a Lucene index in several segments: built sooner, searched more slowly",
         flag="--no-merge",
         const=False,
+    )
+    postings: bool | None = option(
+        None,
+        "lay an impact index's postings out for compiled search as well, beside the index: larger than it, "
+        "searched several times as fast, with the same results",
+        const=True,
     )
     memory: int = option(
         2048, "the impact indexer's heap (default: 2048)", type=positive("memory"), metavar="MB"

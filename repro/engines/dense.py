@@ -17,6 +17,7 @@ class DenseEngine:
     kind = "dense"
     encodes: Literal[True] = True
     weighs_by_index = False
+    has_impacts = False
     combines: Literal[False] = False
     options: tuple[type, ...] = (DenseOptions, SearchOptions)
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 class LuceneIndexes:
     """How an engine's Lucene indexes are built, and which can be read."""
 
+    has_impacts = False
+
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return the manifest's record, all but the indexer."""
         return {"store_raw": bool(building.store_raw), "merge": building.merge is not False}

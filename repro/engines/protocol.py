@@ -54,6 +54,8 @@ class SearchRequest:
     index: Path
     options: SystemOptions
     threads: int
+    postings: Path | None = None
+    """The index's postings as compiled code searches them, which finds the same; None to search the index."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class IndexEngine(Engine, Protocol):
     """An engine that searches an index of its own."""
 
     combines: Literal[False]
+    has_impacts: bool
+    """Whether its indexes are of impacts, whose postings ``repro.postings`` lays out."""
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
         """Return the name of the index folder."""

@@ -29,6 +29,7 @@ class SpladeEngine(LuceneIndexes):
     kind = "splade"
     encodes: Literal[True] = True
     weighs_by_index = False
+    has_impacts = True
     combines: Literal[False] = False
     options: tuple[type, ...] = (EncodingOptions, SearchOptions)
 
@@ -74,11 +75,16 @@ class SpladeEngine(LuceneIndexes):
         return indexing.build_impact_index(encoded, folder, request.count, settings, request.manifest)
 
     def search(self, encoded: Path, request: SearchRequest, stack: ExitStack) -> Results:
-        """Search with the encoded queries."""
+        """Search with the encoded queries: the postings if they are laid out, else the index."""
         from repro.lucene.searching import BatchSearcher, impact_query
+        from repro.postings.searching import PostingsSearcher
 
-        search = request.options.search
-        searcher = stack.enter_context(BatchSearcher(request.index, request.threads, ties=search.ties))
+        search, threads = request.options.search, request.threads
+        searcher: BatchSearcher | PostingsSearcher
+        if request.postings is not None:
+            searcher = stack.enter_context(PostingsSearcher(request.postings, threads, ties=search.ties))
+        else:
+            searcher = stack.enter_context(BatchSearcher(request.index, threads, ties=search.ties))
         vectors = read_vectors(encoded)
         queries = ((v.id, impact_query(strongest(v.vector, search.max_query_terms))) for v in vectors)
         return searcher.search_all(queries, search.hits)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -99,11 +99,27 @@ class BatchSearcher:
 
     def search_all(self, queries: Iterable[tuple[str, str]], k: int) -> Iterator[tuple[str, Results]]:
         """Yield (query id, results) for each (query id, query), in order."""
-        queries = iter(queries)
-        batch = max(1, min(BATCH, HITS // max(1, min(k, self.documents))))
-        while part := list(itertools.islice(queries, batch)):
-            rankings = self.search([query for _, query in part], k)
-            yield from ((qid, ranking.results()) for (qid, _), ranking in zip(part, rankings))
+        return search_in_batches(self, queries, k)
+
+
+class Searching(Protocol):
+    """What searches an index of so many ``documents``."""
+
+    documents: int
+
+    def search(self, queries: list[str], k: int) -> Iterator[Ranking]:
+        """Yield the best ``k`` documents of each query."""
+
+
+def search_in_batches(
+    searcher: Searching, queries: Iterable[tuple[str, str]], k: int
+) -> Iterator[tuple[str, Results]]:
+    """Yield (query id, results) for each (query id, query), in order; no more are held than are searched."""
+    queries = iter(queries)
+    batch = max(1, min(BATCH, HITS // max(1, min(k, searcher.documents))))
+    while part := list(itertools.islice(queries, batch)):
+        rankings = searcher.search([query for _, query in part], k)
+        yield from ((qid, ranking.results()) for (qid, _), ranking in zip(part, rankings))
 
 
 def impact_query(vector: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ from repro.base.progress import note
 from repro.cli.options import IndexingOptions, WorkOptions
 from repro.engines.protocol import IndexRequest
 from repro.pipeline.sources import held
+from repro.postings.building import build_postings
 
 
 def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = IndexingOptions()) -> Artifact:
@@ -23,16 +24,29 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
         raise InputError(
             f"{of.system.name} has no index, it combines runs: index the systems that it is made of instead"
         )
-    artifact = of.index
-    if not _needed(of, work, building):
-        return artifact
-    with contextlib.ExitStack() as locks:
-        if of.engine.encodes:
-            locks.enter_context(held(of.documents, "repro.encode", of.system, work.wait))
-        locks.enter_context(artifact.making(work.wait))
-        if _needed(of, work, building):
-            _build(of, work, building)
+    artifact, postings = of.index, of.postings
+    if building.postings and postings is None:
+        raise InputError(f"--postings: the index of {of.system.name} is none of impacts")
+    if _needed(of, work, building):
+        with contextlib.ExitStack() as locks:
+            if of.engine.encodes:
+                locks.enter_context(held(of.documents, "repro.encode", of.system, work.wait))
+            locks.enter_context(artifact.making(work.wait))
+            if _needed(of, work, building):
+                _build(of, work, building)
+    if building.postings and postings is not None and (work.force or not postings.is_current()):
+        with held(artifact, "repro.index", of.system, work.wait), postings.making(work.wait):
+            if work.force or not postings.is_current():
+                _lay_out(artifact, postings)
     return artifact
+
+
+def _lay_out(index: Artifact, postings: Artifact) -> None:
+    folder, started = postings.begin(), time.perf_counter()
+    counts = build_postings(index.path, folder)
+    seconds, size = time.perf_counter() - started, folder_bytes(folder)
+    postings.finish(folder, counts=counts, bytes=size, seconds=round(seconds, 3))
+    note(f"{postings.path.name}: {counts['postings']:,} postings, {size / 1e6:,.1f} MB, {seconds:.1f} s")
 
 
 def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) -> None:

@@ -8,18 +8,21 @@ from typing import Any
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.energy import EnergyMeter
+from repro.base.errors import InputError
 from repro.base.progress import note, track
-from repro.cli.options import WorkOptions
+from repro.cli.options import ScorerOption, WorkOptions
 from repro.engines.protocol import CombiningRequest, Results, SearchRequest
 from repro.formats.runs import RankedRun, write_run
 from repro.models.systems import System
 from repro.pipeline.sources import held
+from repro.postings.compiled import unavailable
 
 
-def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
+def search(of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption = ScorerOption()) -> Artifact:
     """Write the run unless it is there and current; return it.
 
-    InputError if the index and the encoded queries, or the runs to combine, are missing or outdated.
+    InputError if the index and the encoded queries, or the runs to combine, are missing or outdated, or the
+    scorer that is asked for cannot be used.
     """
     run = of.run
     if not work.force and run.is_current():
@@ -29,7 +32,8 @@ def search(of: SystemArtifacts, work: WorkOptions) -> Artifact:
             locks.enter_context(held(source, command, system, work.wait))
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
-            _search(of, work.threads)
+            postings = _postings(of, work, scoring, locks)
+            _search(of, work.threads, postings)
     return run
 
 
@@ -44,12 +48,35 @@ def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str, System]]:
     return [index, queries] if of.engine.weighs_by_index else [queries, index]
 
 
-def _search(of: SystemArtifacts, threads: int) -> None:
+def _postings(
+    of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption, locks: contextlib.ExitStack
+) -> Path | None:
+    """Return where the postings lie that are to be searched, kept as they are; None to search the index."""
+    if scoring.scorer == "lucene":
+        return None
+    required, postings = scoring.scorer == "compiled", of.postings
+    if postings is None:
+        if required:
+            raise InputError(f"--scorer compiled: {of.system.name} searches no index of impacts")
+        return None
+    if required:
+        locks.enter_context(held(postings, "repro.index --postings", of.system, work.wait))
+        return postings.path  # whoever opens them says why they cannot be searched
+    if not postings.is_current():
+        return None
+    if reason := unavailable():
+        note(f"{postings.path.name} is not used: {reason}")
+        return None
+    locks.enter_context(postings.reading(work.wait))
+    return postings.path if postings.is_current() else None
+
+
+def _search(of: SystemArtifacts, threads: int, postings: Path | None) -> None:
     run, total = of.run, len(of.topics)
     partial = run.begin()
     with contextlib.ExitStack() as stack:
         # loading a model, starting the JVM and opening the index are not searching
-        results, facts = _opened(of, threads, partial, stack)
+        results, facts = _opened(of, threads, partial, stack, postings)
         started, meter = time.perf_counter(), stack.enter_context(EnergyMeter())
         searched = track(results, total, f"searching for {of.system.name}", "queries")
         lines = write_run(partial, searched, of.tag, of.options.search.ties)
@@ -72,7 +99,7 @@ def _search(of: SystemArtifacts, threads: int) -> None:
 
 
 def _opened(
-    of: SystemArtifacts, threads: int, partial: Path, stack: contextlib.ExitStack
+    of: SystemArtifacts, threads: int, partial: Path, stack: contextlib.ExitStack, postings: Path | None
 ) -> tuple[Results, dict[str, Any]]:
     """Return what searches when it is iterated over, and what else the run's manifest shall tell."""
     engine, search = of.engine, of.options.search
@@ -84,9 +111,10 @@ def _opened(
             CombiningRequest(runs, of.topics, documents, weights, of.options, threads, scratch), stack
         )
         return combined.results, {"parameters": combined.parameters}
-    request = SearchRequest(of.index.path, of.options, threads)
+    request = SearchRequest(of.index.path, of.options, threads, postings)
     if engine.encodes:
-        return engine.search(of.queries.path, request, stack), {}
+        facts = {"scorer": "compiled" if postings else "lucene"} if engine.has_impacts else {}
+        return engine.search(of.queries.path, request, stack), facts
     return engine.search(of.topics, request, stack), {}
 
 

@@ -114,10 +114,8 @@ def libraries() -> Iterator[Path]:
 
 
 def _open(path: Path, level: str) -> Kernels | None:
+    library = load(path)
     try:
-        if _is_cut_short(path):
-            raise UnusableLibraryError(f"{path} is cut short")
-        library = ctypes.CDLL(str(path))
         if not getattr(library, f"supported_{level}")():
             return None
         if (found := getattr(library, f"abi_{level}")()) != ABI:
@@ -125,6 +123,14 @@ def _open(path: Path, level: str) -> Kernels | None:
         return Kernels(library, level)
     except AttributeError as error:
         raise UnusableLibraryError(f"{path} is of another build (it lacks a function)") from error
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Return the library; UnusableLibraryError if it does not load."""
+    try:
+        if _is_cut_short(path):
+            raise UnusableLibraryError(f"{path} is cut short")
+        return ctypes.CDLL(str(path))
     except OSError as error:
         raise UnusableLibraryError(f"{path} does not load ({error})") from error
 

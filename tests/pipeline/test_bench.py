@@ -45,7 +45,10 @@ def test_drawn_collections_are_indexed_and_a_long_run_is_evaluated(encoded):
     printed = succeed("repro.bench", "scale", *arguments, cwd=encoded)
     found = json.loads((encoded / "scale.json").read_text())
     assert [one["name"] for one in (found["ours"], *found["peers"])] == ["700 documents", "300 documents"]
-    assert all(one["figures"]["queries/s"] > 0 for one in (found["ours"], *found["peers"]))
+    for one in (found["ours"], *found["peers"]):
+        assert one["figures"]["postings MB"] > 0
+        for k in (10, 50):
+            assert one["figures"][f"queries/s, k = {k}"] > 0 and one["figures"][f"compiled, k = {k}"] > 0
     evaluated = [found["evaluation"]["ours"], *found["evaluation"]["peers"]]
     assert [one["name"] for one in evaluated] == ["repro.evaluate", "repro.table, last step"]
     for one in evaluated:

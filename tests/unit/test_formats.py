@@ -17,10 +17,12 @@ from repro.collections.model import Document, Query
 from repro.dense.indexing import build_index
 from repro.engines.dense import DenseWriter
 from repro.engines.splade import SpladeWriter
+from repro.formats.ciff import PostingsList
 from repro.formats.embeddings import read_embeddings, write_embeddings
 from repro.formats.runs import write_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.postings import layout
 
 SHARDS = {
     "documents": (2, "b9f4a75e65ab43bf0a2fc742919a7df00ee2b040810d82bb65afe03f922cfeb0"),
@@ -40,6 +42,8 @@ INDEXES = {
     "float16": (2, "98a73d86b9a4ca0bbb25786a91fb9f011c10b1e48183cee6052c9a0477e10694"),
 }
 """Of FAISS indexes: FORMATS["index"], and the SHA-256 of their files."""
+POSTINGS = (1, "004d491cf00c380f34094574e15a6c320d1ca75751da293d60652267dbc22d2e")
+"""Of laid-out postings: FORMATS["postings"], and the SHA-256 of their files."""
 RUNS = {
     "anserini": (2, "5c831cb02f7891d2629cc595328338501621f5fd0fd7d6c6d6ea4e649df7b9e2"),
     "trec_eval": (2, "fc87bcf67061931523f35256630e43bb251dc0c6de09411f834308f20525f76c"),
@@ -108,6 +112,19 @@ def test_faiss_indexes(tmp_path, kind):
     build_index(encoded, index, kind, 1, 3)
     found, cure = stated("index", sha256(*(path.read_bytes() for path in sorted(index.iterdir()))))
     assert found == INDEXES[kind], cure
+
+
+def test_postings(tmp_path):
+    documents = 9 * layout.WINDOW
+    numbers = [np.arange(0, documents, step, np.int32) for step in (3, 1000, 20_000)]
+    lists = [PostingsList(f"t{n.size}", n, 1 + n % 200) for n in numbers]
+    kinds = [layout.ROW, layout.LIST, layout.PAIRS]
+    docids = [f"d{7 * number % documents}".encode() for number in range(documents)]
+    layout.write(tmp_path, documents, lists, docids)
+    assert layout.read(tmp_path).arrays["kind"].tolist() == kinds
+    files = sorted(tmp_path.iterdir())
+    found, cure = stated("postings", sha256(*(path.name.encode() + path.read_bytes() for path in files)))
+    assert found == POSTINGS, cure
 
 
 @pytest.mark.parametrize("ties", ["anserini", "trec_eval"])

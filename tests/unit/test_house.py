@@ -16,7 +16,7 @@ LAYERS = [
     {"formats", "collections"},
     {"cli"},
     {"models"},
-    {"lucene", "dense", "splade"},
+    {"lucene", "dense", "splade", "postings"},
     {"engines", "evaluation"},
     {"artifacts", "report", "library"},
     {"pipeline", "submission"},

@@ -1,0 +1,1 @@
+"""Postings laid out for exact search by compiled code, beside a Lucene index."""
