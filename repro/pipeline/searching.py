@@ -30,9 +30,9 @@ def search(of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption = Score
     with contextlib.ExitStack() as locks:
         for source, command, system in _sources(of):
             locks.enter_context(held(source, command, system, work.wait))
+        postings = _postings(of, work, scoring, locks)
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
-            postings = _postings(of, work, scoring, locks)
             _search(of, work.threads, postings)
     return run
 
