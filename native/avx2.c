@@ -1,6 +1,6 @@
 /* The kernels for processors with AVX2 and FMA.
  *
- * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an
+ * Plain C without Python.h: loaded with ctypes (repro/compiled/native.py), built as an
  * optional extension (setup.py).
  */
 #if defined(__x86_64__) && defined(__GNUC__)

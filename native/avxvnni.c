@@ -1,6 +1,6 @@
 /* The kernels for processors with AVX-VNNI: Intel's since 2021 that have no AVX-512.
  *
- * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an
+ * Plain C without Python.h: loaded with ctypes (repro/compiled/native.py), built as an
  * optional extension (setup.py). With BY_AVX512VL, which the tests define, the same instruction is encoded
  * as AVX-512 has it, so that processors which have that run this level, too.
  */

@@ -1,14 +1,13 @@
 /* The parts of a BERT layer in float32.
  *
- * repro/splade/body.py packs the weights and calls these one after the other; tests/parity compares with
+ * repro/compiled/body.py packs the weights and calls these one after the other; tests/parity compares with
  * transformers' own forward pass. All sums are float32 fused multiply-adds, in another order than a
  * library's, so results differ in the last bits only. Long sums are made of shorter ones (DEPTH): in one go,
  * errors at BERT-Small's width were twice MKL's.
  */
-#define HEAD 64   /* dimensions of an attention head */
 #define DEPTH 128 /* products summed in a register before their sum goes to memory: the error grows with it */
-#define BLOCK_TOKENS 288 /* whose rows stay in the second cache while all panels pass */
-#define PREFETCHED (DEPTH * COLUMNS / (BLOCK_TOKENS / ROWS)) /* floats of the next panel, a tile */
+#define BLOCK_TOKENS 192 /* whose numbers of one panel's depth stay in the second cache while all panels pass */
+#define PANEL_DEPTH (COLUMNS > 16 ? DEPTH : 3 * DEPTH) /* of a panel: some 24 to 32 kB, for the first cache */
 
 /* e^x to about one unit in the last place: 2^n e^r, |r| <= ln(2) / 2, e^r by Cephes' polynomial (expf). */
 INLINE vec exponential(vec x) {
@@ -50,61 +49,73 @@ INLINE vec gelu(vec x) {
     return fma(half, erf, half);
 }
 
-/* One tile of body_linear: n rows of x, at most six, the products from first to first + depth, one panel.
+/* One tile of body_linear: n rows, at most six, times depth rows of one panel, added to y (at first, to bias).
  *
- * sums: of the tile, ROWS x COLUMNS, from the products before; y gets them once all are summed.
+ * x: the rows, depth floats each. Every DEPTH products are summed by themselves.
  */
-INLINE void linear_tile(int64_t n, const float *x, int64_t in, const float *panel, const float *bias,
-                        int64_t first, int64_t depth, int64_t with_gelu, float *sums, float *y, int64_t out) {
+INLINE void linear_tile(int64_t n, const float *x, const float *panel, int64_t depth, const float *bias,
+                        int64_t first, int64_t with_gelu, float *y, int64_t out) {
     const float *rows[ROWS];
     vec sum[ROWS][REGISTERS];
-    EACH_ROW {
-        const int64_t row = i < n ? i : 0; /* a tile of fewer rows has its first one more than once */
-        rows[i] = x + row * in + first;
-        EACH_REGISTER(REGISTERS) sum[i][j] = first ? spread(0.f) : load(bias + LANES * j);
-    }
-    multiply(REGISTERS, rows, panel + first * COLUMNS, COLUMNS, depth, sum);
-    const int finish = first + depth == in;
-    EACH_ROW EACH_REGISTER(REGISTERS) {
-        float *at = sums + i * COLUMNS + LANES * j;
-        const vec s = first ? add(load(at), sum[i][j]) : sum[i][j];
-        if (!finish) store(at, s);
-        else if (i < n) store(y + i * out + LANES * j, with_gelu ? gelu(s) : s);
+    float sums[ROWS * COLUMNS] = {0};
+    EACH_ROW __builtin_prefetch(y + (i < n ? i : 0) * out, 1);
+    for (int64_t k = 0; k < depth; k += DEPTH) {
+        EACH_ROW {
+            rows[i] = x + (i < n ? i : 0) * depth + k; /* of fewer rows, the first one more than once */
+            EACH_REGISTER(REGISTERS) sum[i][j] = first || k ? spread(0.f) : load(bias + LANES * j);
+        }
+        multiply(REGISTERS, rows, panel + k * COLUMNS, COLUMNS, depth - k < DEPTH ? depth - k : DEPTH, sum);
+        EACH_ROW EACH_REGISTER(REGISTERS) {
+            float *at = sums + i * COLUMNS + LANES * j, *end = y + i * out + LANES * j;
+            vec s = sum[i][j];
+            if (k) s = add(load(at), s);
+            else if (first && i < n) s = add(load(end), s);
+            if (k + DEPTH < depth) store(at, s);
+            else if (i < n) store(end, with_gelu ? gelu(s) : s);
+        }
     }
 }
 
 /* y = x W^T + bias, then GELU if asked for: x is tokens x in, y tokens x out, out a multiple of 64.
  *
- * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns. DEPTH rows of one stay in the
- * first cache while a block of tokens passes, and the next ones are fetched.
+ * packed: out / COLUMNS panels of in x COLUMNS floats, W's rows as columns. PANEL_DEPTH rows of one stay in
+ * the first cache while a block of tokens passes, and the next ones are fetched. The block's numbers are
+ * copied to workspace, BLOCK_TOKENS x PANEL_DEPTH floats, where no two rows are in each other's way in a
+ * cache.
  */
 TARGET void NAME(body_linear)(
     const float *x, int64_t tokens, int64_t in, const float *packed, const float *bias, int64_t out,
-    int64_t with_gelu, float *y) {
-    float sums[BLOCK_TOKENS * COLUMNS];
+    int64_t with_gelu, float *workspace, float *y) {
     for (int64_t block = 0; block < tokens; block += BLOCK_TOKENS) {
         const int64_t end = block + BLOCK_TOKENS < tokens ? block + BLOCK_TOKENS : tokens;
-        for (int64_t c = 0; c < out; c += COLUMNS)
-            for (int64_t first = 0; first < in; first += DEPTH) {
-                const int64_t depth = in - first < DEPTH ? in - first : DEPTH;
-                const float *next = packed + c * in + (first + depth) * COLUMNS;
-                for (int64_t t = block; t < end; t += ROWS, next += PREFETCHED) {
-                    for (int64_t k = 0; k < PREFETCHED; k += 16) __builtin_prefetch(next + k);
-                    linear_tile(end - t < ROWS ? end - t : ROWS, x + t * in, in, packed + c * in, bias + c,
-                                first, depth, with_gelu, sums + (t - block) * COLUMNS, y + t * out + c, out);
+        const int64_t tiles = (end - block + ROWS - 1) / ROWS;
+        for (int64_t first = 0; first < in; first += PANEL_DEPTH) {
+            const int64_t depth = in - first < PANEL_DEPTH ? in - first : PANEL_DEPTH;
+            const int64_t fetched = (depth * COLUMNS + tiles - 1) / tiles; /* of the next panel, a tile */
+            const int finish = first + depth == in;
+            for (int64_t t = block; t < end; t++)
+                __builtin_memcpy(workspace + (t - block) * depth, x + t * in + first, depth * sizeof *x);
+            for (int64_t c = 0; c < out; c += COLUMNS) {
+                const float *panel = packed + c * in + first * COLUMNS, *next = panel + in * COLUMNS;
+                for (int64_t t = block; t < end; t += ROWS, next += fetched) {
+                    for (int64_t k = 0; k < fetched; k += 16) __builtin_prefetch(next + k);
+                    linear_tile(end - t < ROWS ? end - t : ROWS, workspace + (t - block) * depth, panel,
+                                depth, bias + c, first, with_gelu && finish, y + t * out + c, out);
                 }
             }
+        }
     }
 }
 
 /* Weights of n rows of attention: softmax(scale query . keys), not yet divided by their sums (total). */
-INLINE void attention_weights(int64_t n, const float *const *queries, const float *keys, int64_t length,
-                              float scale, float *weights, float *total) {
+INLINE void attention_weights(const int head, int64_t n, const float *const *queries, const float *keys,
+                              int64_t length, float *weights, float *total) {
+    const float scale = head == 64 ? 0.125f : 0.17677669529663687f; /* 1 / sqrt head */
     const int64_t padded = round_up(length);
     for (int64_t c = 0; c < padded; c += COLUMNS) {
         vec sum[ROWS][REGISTERS] = {0};
 #define SCORES(width)                                      \
-    multiply(width, queries, keys + c, padded, HEAD, sum); \
+    multiply(width, queries, keys + c, padded, head, sum); \
     EACH_ROW EACH_REGISTER(width) store(weights + i * padded + c + LANES * j, sum[i][j])
         EACH_WIDTH((padded - c) / LANES, SCORES)
     }
@@ -125,41 +136,54 @@ INLINE void attention_weights(int64_t n, const float *const *queries, const floa
 }
 
 /* n rows of attention for a head of a text: query and context begin at the head's part of a token's row. */
-INLINE void attention_tile(int64_t n, const float *query, int64_t stride, const float *keys,
+INLINE void attention_tile(const int head, int64_t n, const float *query, int64_t stride, const float *keys,
                            const float *values, int64_t length, float *weights, float *context, int64_t d) {
+    const int width = head < COLUMNS ? head / LANES : REGISTERS;
     const float *queries[ROWS], *rows[ROWS];
     float total[ROWS];
     EACH_ROW {
         queries[i] = query + (i < n ? i : 0) * stride;
         rows[i] = weights + (i < n ? i : 0) * round_up(length);
     }
-    attention_weights(n, queries, keys, length, 0.125f /* 1 / sqrt 64 */, weights, total);
-    for (int64_t c = 0; c < HEAD; c += COLUMNS) {
+    attention_weights(head, n, queries, keys, length, weights, total);
+    for (int64_t c = 0; c < head; c += width * LANES) {
         vec sum[ROWS][REGISTERS] = {0};
-        multiply(REGISTERS, rows, values + c, stride, length, sum);
+        multiply(width, rows, values + c, head, length, sum);
         EACH_ROW if (i < n)
-            EACH_REGISTER(REGISTERS) {
+            EACH_REGISTER(width) {
                 store(context + i * d + c + LANES * j, divide(sum[i][j], spread(total[i])));
             }
     }
 }
 
-/* Multi-head self-attention of texts of equal length, heads of 64, every token to every token of its text.
+/* Attention of one text with heads of so many dimensions; the rest as body_attention has it. */
+INLINE void attention(const int head, const float *qkv, int64_t length, int64_t queries, int64_t d,
+                      float *workspace, float *context) {
+    const int64_t stride = 3 * d, padded = round_up(length);
+    float *keys = workspace, *values = keys + head * padded, *weights = values + head * padded;
+    for (int64_t h = 0; h < d; h += head) {
+        transpose(qkv + d + h, length, stride, head, padded, keys);
+        for (int64_t t = 0; t < length; t++)
+            __builtin_memcpy(values + t * head, qkv + t * stride + 2 * d + h, head * sizeof *qkv);
+        for (int64_t t = 0; t < queries; t += ROWS)
+            attention_tile(head, queries - t < ROWS ? queries - t : ROWS, qkv + t * stride + h, stride, keys,
+                           values, length, weights, context + t * d + h, d);
+    }
+}
+
+/* Multi-head self-attention of texts of equal length, heads of 32 or 64: of each text, the first so many
+ * queries to every token.
  *
- * qkv: tokens x 3 d, of each token its query, key and value; context: tokens x d.
- * workspace: (64 + 6) x (length rounded up to 16) floats.
+ * qkv: tokens x 3 d, of each token its query, key and value; context: texts queries x d.
+ * workspace: (2 head + 6) x (length rounded up to 16) floats.
  */
 TARGET void NAME(body_attention)(
-    const float *qkv, int64_t texts, int64_t length, int64_t d, float *workspace, float *context) {
-    const int64_t stride = 3 * d;
-    float *keys = workspace, *weights = workspace + HEAD * round_up(length);
-    for (int64_t text = 0; text < texts; text++, qkv += length * stride, context += length * d)
-        for (int64_t h = 0; h < d; h += HEAD) {
-            transpose(qkv + d + h, length, stride, HEAD, round_up(length), keys);
-            for (int64_t t = 0; t < length; t += ROWS)
-                attention_tile(length - t < ROWS ? length - t : ROWS, qkv + t * stride + h, stride, keys,
-                               qkv + 2 * d + h, length, weights, context + t * d + h, d);
-        }
+    const float *qkv, int64_t texts, int64_t length, int64_t queries, int64_t d, int64_t head,
+    float *workspace, float *context) {
+    for (int64_t text = 0; text < texts; text++, qkv += length * 3 * d, context += queries * d) {
+        if (head == 64) attention(64, qkv, length, queries, d, workspace, context);
+        else attention(32, qkv, length, queries, d, workspace, context);
+    }
 }
 
 /* Layer normalisation of d floats, mean and variance in two passes. */

@@ -1,6 +1,6 @@
 /* The kernels for ARM processors with products of matrices of bytes: servers since 2021, Apple since M2.
  *
- * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an
+ * Plain C without Python.h: loaded with ctypes (repro/compiled/native.py), built as an
  * optional extension (setup.py). Clang before 16 has the intrinsics only if the whole file may use them.
  */
 #if defined(__aarch64__) && defined(__GNUC__) && \

@@ -1,6 +1,6 @@
 /* The kernels for 64-bit ARM processors: NEON alone, which all of them have.
  *
- * Plain C without Python.h: loaded with ctypes (repro/splade/native.py), built as an
+ * Plain C without Python.h: loaded with ctypes (repro/compiled/native.py), built as an
  * optional extension (setup.py).
  */
 #if defined(__aarch64__) && defined(__GNUC__)

@@ -32,6 +32,7 @@
 #define widened(x) _mm256_madd_epi16(x, _mm256_set1_epi16(1)) /* both lanes of each 32 bits, added */
 #define iadd _mm256_add_epi32
 #endif
+#include "simd_x86.h"
 typedef __m256 vec;
 typedef __m256i ivec;
 typedef __m256d dvec;

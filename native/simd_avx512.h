@@ -8,6 +8,7 @@
 #define OFFSET 128       /* of its terms, which makes them positive */
 /* Four products of bytes a lane, added to sum. With its intrinsic GCC 12 spills the sums: half the speed. */
 #define DOT(sum, w, h) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(h))
+#include "simd_x86.h"
 typedef __m512 vec;
 typedef __m512i ivec;
 typedef __m512d dvec;

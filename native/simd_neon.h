@@ -56,3 +56,14 @@ INLINE vec first_lanes(vec x, int64_t n) {
     const uint32x4_t kept = vcltq_s32(vld1q_s32(lanes), end);
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), kept));
 }
+
+/* columns[k][t] = rows[t][k] of 4 x 4 floats; columns are stride apart. */
+INLINE void transpose_square(const float *const *rows, float *columns, int64_t stride) {
+    const vec a = load(rows[0]), b = load(rows[1]), c = load(rows[2]), d = load(rows[3]);
+    const vec even = vtrn1q_f32(a, b), odd = vtrn2q_f32(a, b);
+    const vec even_below = vtrn1q_f32(c, d), odd_below = vtrn2q_f32(c, d);
+    store(columns, vcombine_f32(vget_low_f32(even), vget_low_f32(even_below)));
+    store(columns + stride, vcombine_f32(vget_low_f32(odd), vget_low_f32(odd_below)));
+    store(columns + 2 * stride, vcombine_f32(vget_high_f32(even), vget_high_f32(even_below)));
+    store(columns + 3 * stride, vcombine_f32(vget_high_f32(odd), vget_high_f32(odd_below)));
+}

@@ -20,9 +20,16 @@ INLINE void multiply(const int m, const float *const *rows, const float *b, int6
 /* columns[k][t] = rows[t][k]: length rows of d floats, stride apart; the last again up to padded. */
 INLINE void transpose(const float *rows, int64_t length, int64_t stride, int64_t d, int64_t padded,
                       float *columns) {
-    for (int64_t t = 0; t < padded; t++) {
-        const float *row = rows + (t < length ? t : length - 1) * stride;
-        for (int64_t k = 0; k < d; k++) columns[k * padded + t] = row[k];
+    for (int64_t t = 0; t < padded; t += 4) {
+        const float *row[4];
+        for (int i = 0; i < 4; i++) row[i] = rows + (t + i < length ? t + i : length - 1) * stride;
+        int64_t k = 0;
+        for (; k + 4 <= d; k += 4) {
+            transpose_square(row, columns + k * padded + t, padded);
+            for (int i = 0; i < 4; i++) row[i] += 4;
+        }
+        for (int64_t rest = 0; k + rest < d; rest++)
+            for (int i = 0; i < 4; i++) columns[(k + rest) * padded + t + i] = row[i][rest];
     }
 }
 

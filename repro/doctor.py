@@ -20,12 +20,12 @@ from packaging.specifiers import SpecifierSet
 from repro.base.errors import InputError
 from repro.base.memory import free_memory, machine_memory
 from repro.cli.guard import guarded
+from repro.compiled.native import choose
 from repro.forecast.counted import Least, least
 from repro.lucene.java import anserini_jar, find_java
 from repro.lucene.version import lucene_version
 from repro.models.systems import System, table_systems
 from repro.models.weights import resolve
-from repro.splade.native import choose
 
 PROJECT = "splade-tiny-msmarco"
 """Its metadata, which are pyproject.toml's, say which Python and which versions of packages are needed."""

@@ -24,8 +24,8 @@ from repro.base.locks import locked
 from repro.cli.guard import guarded
 from repro.cli.stages import Stage
 from repro.collections.opening import open_collection
+from repro.compiled import native
 from repro.models.systems import find_system
-from repro.splade import native
 
 # Two test files run at a time, and threads that wait for each other actively would take the other's
 # processor.

@@ -8,7 +8,7 @@ from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import Work
 from repro.cli.options import CollectionOptions
 from repro.collections.opening import open_collection
-from repro.splade import native
+from repro.compiled import native
 
 BATCH_SIZES = (1, 4, 8, 32)
 
@@ -29,7 +29,7 @@ def contestants(
         Contestant("repro, exact", f"{__name__}:repro", {**common, "precision": "exact"}, ours=True),
         Contestant("repro, float32", f"{__name__}:repro", {**common, "precision": "float32"}, rival=False),
     ]
-    slower = {level: f"{level.upper()} kernels" for level in _slower_levels()}
+    slower = {level: f"{level.upper()} kernels" for level in slower_levels()}
     for level, name in {**slower, "0": "no compiled kernels"}.items():
         environment = {"REPRO_NATIVE": level}
         settings = {**common, "precision": "exact"}
@@ -53,7 +53,7 @@ def contestants(
     return found
 
 
-def _slower_levels() -> list[str]:
+def slower_levels() -> list[str]:
     """Return the levels of compiled kernels that run here, but for the one in use and better ones."""
     if (best := native.kernels()) is None:
         return []
@@ -65,7 +65,7 @@ def repro(model: str, collection: str, split: str | None, limit: int, threads: i
     """This project's encoder, on all passages."""
     from repro.splade.encoder import SpladeEncoder
 
-    texts = _texts(collection, split, limit)
+    texts = passages(collection, split, limit)
     encoder = SpladeEncoder(Path(model), threads, precision, device="cpu")
     return lambda: encoder.encode(texts).shape[0]
 
@@ -91,7 +91,7 @@ def sentence_transformers(
     from repro.splade.acceleration import accelerate
 
     torch.set_num_threads(threads)
-    texts = _texts(collection, split, limit, every)
+    texts = passages(collection, split, limit, every)
     body = Transformer(
         str(model),
         transformer_task="fill-mask",
@@ -117,7 +117,7 @@ def pyserini(
     from repro.models.links import link
 
     torch.set_num_threads(threads)
-    texts = _texts(collection, split, limit, every)
+    texts = passages(collection, split, limit, every)
     batches = [texts[start : start + batch_size] for start in range(0, len(texts), batch_size)]
     with tempfile.TemporaryDirectory() as folder:
         link(Path(model), Path(folder), binary=True)
@@ -130,6 +130,7 @@ def pyserini(
     return work
 
 
-def _texts(collection: str, split: str | None, limit: int, every: int = 1) -> list[str]:
+def passages(collection: str, split: str | None, limit: int, every: int = 1) -> list[str]:
+    """Return every ``every``-th of a collection's first ``limit`` texts."""
     documents = itertools.islice(open_collection(collection, split).documents(), limit)
     return [document.text for document in itertools.islice(documents, 0, None, every)]

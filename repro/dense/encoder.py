@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from repro.base.errors import InputError
+from repro.dense.unpadded import accelerate
 from repro.models.folder import first_line, module_paths
 from repro.models.systems import System
 from repro.models.weights import UNLOADABLE
@@ -21,9 +22,11 @@ class DenseEncoder:
     """A dense model in a local folder, ready to encode.
 
     With ``system.pooling`` set, the entry decides on pooling, prefixes and lengths; without it (a model that
-    a user names), the folder's own modules and prompts do. Raises InputError if the folder does not load,
-    lacks weights or a tokenizer, or
-    has weights that are not finite.
+    a user names), the folder's own modules and prompts do. ``compiled`` tells whether the layers are this
+    project's own, which ``unpadded`` says of which models; others are computed by Sentence Transformers.
+
+    Raises InputError if the folder does not load, lacks weights or a tokenizer, or has weights that are not
+    finite.
     """
 
     def __init__(self, folder: Path, system: System, threads: int | None = None) -> None:
@@ -33,10 +36,11 @@ class DenseEncoder:
         set_verbosity_error()  # what it warns of is refused
         self.folder, self.system = folder, system
         try:
-            self.model = _load(folder, system)
+            self.model = load(folder, system)
         except UNLOADABLE as error:
             raise InputError(f"{folder} does not load as a dense encoder ({first_line(error)})") from error
         _check(self.model, folder)
+        self.compiled = accelerate(self.model, threads)
 
     @property
     def parameters(self) -> int:
@@ -69,13 +73,23 @@ class DenseEncoder:
         return vectors.astype(np.float32, copy=False)
 
 
-def _load(folder: Path, system: System) -> SentenceTransformer:
-    """Load a model; its own Python is never run, and nothing is fetched that its checksum does not cover."""
-    device = "cpu" if not torch.cuda.is_available() else None
+def load(
+    folder: Path, system: System, dtype: str | None = None, device: str | None = None
+) -> SentenceTransformer:
+    """Load a model as Sentence Transformers has it, in ``dtype`` (default: the folder's own), on ``device``.
+
+    Its own Python is never run, and nothing is fetched that its checksum does not cover. Raises UNLOADABLE.
+    """
+    device = device or (None if torch.cuda.is_available() else "cpu")
+    kwargs = {"dtype": dtype} if dtype else {}
     if system.pooling is None:
-        return SentenceTransformer(str(folder), device=device, trust_remote_code=False, local_files_only=True)
+        return SentenceTransformer(
+            str(folder), device=device, model_kwargs=kwargs, trust_remote_code=False, local_files_only=True
+        )
     local = {"trust_remote_code": False, "local_files_only": True}
-    body = Transformer(str(folder), model_kwargs=local, processor_kwargs=local, config_kwargs=local)
+    body = Transformer(
+        str(folder), model_kwargs={**local, **kwargs}, processor_kwargs=local, config_kwargs=local
+    )
     modules = [body, Pooling(body.get_embedding_dimension(), pooling_mode=system.pooling)]
     if system.normalise:
         modules.append(Normalize())

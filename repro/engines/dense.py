@@ -80,11 +80,13 @@ class DenseWriter:
     """A loaded dense model that writes embeddings."""
 
     def __init__(self, system: System, weights: Weights, threads: int) -> None:
+        from repro.compiled import native
         from repro.dense.encoder import DenseEncoder
 
-        self.encoder = DenseEncoder(weights.path, system, threads)
+        self.encoder, kernels = DenseEncoder(weights.path, system, threads), native.kernels()
         self.parameters = self.encoder.parameters
-        self.settings: dict[str, str] = {}
+        level = kernels.level if kernels and self.encoder.compiled else "none"
+        self.settings: dict[str, str] = {"kernels": level}
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's vectors and ids."""

@@ -153,7 +153,7 @@ class SpladeWriter(ImpactWriter):
     """A loaded SPLADE model that writes impact vectors."""
 
     def __init__(self, system: System, weights: Weights, encoding: EncodingOptions, threads: int) -> None:
-        from repro.splade import native
+        from repro.compiled import native
         from repro.splade.encoder import SpladeEncoder
 
         encoder, kernels = SpladeEncoder(weights.path, threads, encoding.precision), native.kernels()

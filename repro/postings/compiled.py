@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 
 from repro.base.errors import InputError
+from repro.compiled.native import CURE, UnusableLibraryError, libraries, load
 from repro.postings.layout import WINDOW, Postings
-from repro.splade.native import CURE, UnusableLibraryError, libraries, load
 
 ABI = 1
 """What the library must answer to ``search_abi``, as in native/search.c."""

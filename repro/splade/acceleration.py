@@ -2,12 +2,10 @@
 
 Nothing of the model is replaced but three functions, on the instance: ``forward`` (``model(features)``, as
 losses call it), the loop behind ``encode`` and its kin, and the output layer's, which gives its input when it
-is asked to (``body.Bypass``). Modules, parameters and state are the model's own, so it is saved, pickled,
+is asked to (``bypass.Bypass``). Modules, parameters and state are the model's own, so it is saved, pickled,
 copied, moved and trained as any other. What these functions cannot compute they leave to the class's own.
 """
 
-from collections import deque
-from collections.abc import Iterator
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -18,25 +16,19 @@ from sentence_transformers import SparseEncoder
 from torch import Tensor
 from tqdm import tqdm
 
-from repro.splade.body import CompiledBody, ModelBody, compiles
-from repro.splade.bypass import Bypass
+from repro.compiled import windows
+from repro.compiled.batches import start_workers
+from repro.compiled.body import CompiledBody, compiles
+from repro.compiled.windows import token_counts, unpadded
+from repro.splade.bypass import Bypass, ModelBody
 from repro.splade.head import MaxPooledHead, Row, choose_method
-from repro.splade.rows import RowEncoder, in_order, start_workers, to_matrix
+from repro.splade.rows import RowEncoder, in_order, to_matrix
 from repro.splade.sparse_encoder import Parts, check_logits, splade_max
 from repro.splade.trainable_head import TrainableHead, embed
 
 NAME = "_acceleration"
-CHUNK = 512
-"""Texts that are tokenised together."""
-AHEAD = 2
-"""Chunks that wait, tokenised, while the workers are busy."""
 SAMPLED = 1024
 """Numbers of a parameter that tell whether it has changed, besides torch's own count of changes."""
-PLAIN = {
-    *("input_ids", "attention_mask", "token_type_ids", "modality", "prompt_length"),
-    *("token_embeddings", "sentence_embedding"),
-}
-"""Features of tokenised texts, and results; with others, a model computes something else."""
 
 
 def accelerate(model: SparseEncoder, threads: int | None = None) -> SparseEncoder:
@@ -103,12 +95,12 @@ class Acceleration:
 
     def forward(self, input: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Do what ``SparseEncoder.forward`` does, from tokens to ``sentence_embedding``."""
-        parts, lengths, gradient = self._parts(), _lengths(input), torch.is_grad_enabled()
+        parts, lengths, gradient = self._parts(), token_counts(input), torch.is_grad_enabled()
         if parts and lengths is not None and (gradient or self.model.training):
             self.trained |= gradient
             input["sentence_embedding"] = embed(parts.masked_lm, self._trainable_head(parts), input)
         elif parts and lengths is not None and self._encodes(None):
-            rows = in_order(self._encoder(parts).start(_unpadded(input, lengths)), len(lengths))
+            rows = in_order(self._encoder(parts).start(unpadded(input, lengths)), len(lengths))
             input["sentence_embedding"] = _dense(rows, parts)
         else:
             return type(self.model).forward(self.model, input, **options)
@@ -154,28 +146,14 @@ class Acceleration:
         self, parts: Parts, inputs: list[Any], prompt: str | None, options: dict[str, Any], progress: tqdm
     ) -> list[Row] | None:
         """Return the inputs' rows, in order; None if they are no plain texts."""
-        if not all(isinstance(text, str) for text in inputs):
-            return None
         encoder, rows = self._encoder(parts), in_order(iter(()), len(inputs))
-        started: deque[tuple[np.ndarray, Iterator[tuple[int, Row]]]] = deque()
-
-        def finish() -> None:
-            chunk, pairs = started.popleft()
-            for i, row in pairs:
-                rows[chunk[i]] = row
-            progress.update(len(chunk))
-
-        order = np.argsort([-len(text) for text in inputs], kind="stable")
-        for start in range(0, len(order), CHUNK):
-            chunk = order[start : start + CHUNK]
-            features = self.model.preprocess([inputs[i] for i in chunk], prompt=prompt, **options)
-            if (lengths := _lengths(features)) is None:
-                return None
-            started.append((chunk, encoder.start(_unpadded(features, lengths))))
-            if len(started) > AHEAD:
-                finish()
-        while started:
-            finish()
+        preprocess = partial(self.model.preprocess, prompt=prompt, **options)
+        try:
+            for i, row in windows.encode(inputs, preprocess, encoder.start):
+                rows[i] = row
+                progress.update()
+        except windows.NotPlainError:
+            return None
         return rows
 
     def _parts(self) -> Parts | None:
@@ -216,22 +194,6 @@ class Acceleration:
         if self.head is None or self.head.layer is not parts.layer:
             self.head = TrainableHead(parts.layer, self.threads)
         return self.head
-
-
-def _lengths(features: dict[str, Any]) -> np.ndarray | None:
-    """Return the number of tokens of each text; None if they are no plain texts, padded on the right."""
-    mask, types = features.get("attention_mask"), features.get("token_type_ids")
-    if mask is None or mask.ndim != 2 or not mask.numel() or set(features) - PLAIN:
-        return None
-    if features.get("modality", "text") != "text" or (types is not None and types.any()):
-        return None
-    if not mask[:, 0].all() or (mask[:, 1:] > mask[:, :-1]).any():
-        return None
-    return mask.sum(dim=1).cpu().numpy()
-
-
-def _unpadded(features: dict[str, Any], lengths: np.ndarray) -> list[np.ndarray]:
-    return [ids[:length] for ids, length in zip(features["input_ids"].numpy(), lengths)]
 
 
 def _state(parameter: Tensor) -> tuple[int, int, bytes]:

@@ -16,12 +16,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from repro.base.errors import InputError
+from repro.compiled.batches import start_workers
+from repro.compiled.body import CompiledBody, compiles
 from repro.models.systems import MAX_LENGTH, own_system, table_systems
 from repro.models.weights import resolve
-from repro.splade.body import CompiledBody, ModelBody, compiles
+from repro.splade.bypass import ModelBody
 from repro.splade.head import MaxPooledHead, choose_method
 from repro.splade.loading import bias_of, load_masked_lm, output_layer, terms_of, tokenize
-from repro.splade.rows import RowEncoder, in_order, start_workers, to_matrix
+from repro.splade.rows import RowEncoder, in_order, to_matrix
 from repro.splade.term_encoder import TermEncoder
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from repro.base.errors import InputError
-from repro.splade import native
-from repro.splade.kernels import MOST_DIMENSIONS
+from repro.compiled import native
+from repro.compiled.kernels import MOST_DIMENSIONS
 from repro.splade.screening import Bf16Screening, Int8Screening, blocks, max_product
 
 LIMIT = 2.0**127

@@ -1,32 +1,25 @@
 """From token ids to SPLADE weights: batches of equal length without padding, one worker thread a core.
 
-``body.py`` has the layers up to the output layer, ``head.py`` the output layer.
+``compiled/body.py`` has the layers up to the output layer, ``head.py`` the output layer.
 """
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from scipy.sparse import csr_matrix
 
-from repro.splade.body import CompiledBody, ModelBody
+from repro.compiled.batches import BATCH_TOKENS, Tokens, equal_lengths, start
+from repro.compiled.body import CompiledBody
+from repro.splade.bypass import ModelBody
 from repro.splade.head import MaxPooledHead, Row
 
 # oneDNN keeps a compiled primitive for each shape that it met, a thousand of them by default; batches here
 # come in many shapes, and memory would grow with the collection. Read at the first product, not at import.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
-BATCH_TOKENS = 768
-"""Tokens in a batch on a CPU: the activations of one layer stay near a core's cache."""
 CUDA_BATCH_TOKENS = 32_768
-
-
-def start_workers(threads: int) -> ThreadPoolExecutor:
-    """Return a pool whose threads each compute on one core."""
-    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
 
 class RowEncoder:
@@ -38,17 +31,13 @@ class RowEncoder:
         self.body, self.head, self.workers = body, head, workers
         self.batch_tokens = CUDA_BATCH_TOKENS if head.weight.is_cuda else BATCH_TOKENS
 
-    def start(self, tokens: Sequence[Sequence[int] | np.ndarray]) -> Iterator[tuple[int, Row]]:
-        """Let the workers begin on texts, each a list of token ids, and return their results as they come.
+    def start(self, tokens: Tokens) -> Iterator[tuple[int, Row]]:
+        """Let the workers begin on texts, and return their results as ``batches.start`` does."""
+        batches = equal_lengths([len(ids) for ids in tokens], self.batch_tokens)
+        return start(self.workers, self._encode, tokens, batches)
 
-        They are (position, row) in an order of their own; a text without a token has none.
-        """
-        batches = list(_batches([len(ids) for ids in tokens], self.batch_tokens))
-        encoded = self.workers.map(self._encode, ([tokens[i] for i in batch] for batch in batches))
-        return (pair for batch, rows in zip(batches, encoded) for pair in zip(batch, rows))
-
-    def _encode(self, tokens: list[Sequence[int] | np.ndarray]) -> list[Row]:
-        return self.head.pool(self.body(np.array(tokens, np.int64)))
+    def _encode(self, batch: list[np.ndarray]) -> list[Row]:
+        return [row for ids in batch for row in self.head.pool(self.body(ids))]
 
 
 def in_order(found: Iterator[tuple[int, Row]], texts: int) -> list[Row]:
@@ -67,18 +56,3 @@ def to_matrix(rows: list[Row], terms: int) -> csr_matrix:
     matrix = csr_matrix((weights, ids, starts), shape=(len(rows), terms))
     matrix.has_canonical_format = True
     return matrix
-
-
-def _batches(lengths: list[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Yield the positions of texts of one length, longest first, at most ``batch_tokens`` tokens together.
-
-    Texts without a token, which a tokenizer without [CLS] and [SEP] makes of nothing, are in none.
-    """
-    by_length = defaultdict(list)
-    for i, length in enumerate(lengths):
-        if length:
-            by_length[length].append(i)
-    for length in sorted(by_length, reverse=True):
-        size = max(1, batch_tokens // length)
-        positions = by_length[length]
-        yield from (positions[start : start + size] for start in range(0, len(positions), size))

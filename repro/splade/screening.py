@@ -43,7 +43,7 @@ import torch
 from torch import Tensor
 
 from repro.base.errors import InputError
-from repro.splade.kernels import LARGEST, Bytes, Kernels, TermBounds, TextBounds
+from repro.compiled.kernels import LARGEST, Bytes, Kernels, TermBounds, TextBounds
 
 BLOCK = 1024
 """Terms in a block of the torch paths: with some hundred tokens, the products stay in a core's L2 cache."""

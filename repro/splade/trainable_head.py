@@ -23,9 +23,9 @@ from torch.autograd.function import FunctionCtx
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from repro.compiled.batches import start_workers
 from repro.splade.bypass import hidden_states
 from repro.splade.head import MaxPooledHead, choose_method
-from repro.splade.rows import start_workers
 from repro.splade.screening import blocks
 
 GROUP_TOKENS = 4096

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from repro.splade.kernels import COUNT, HEAD, POINTER, ROWS
-from repro.splade.levels import SHAPES
+from repro.compiled.kernels import BLOCK_TOKENS, COUNT, PANEL_DEPTH, POINTER, ROWS
+from repro.compiled.levels import SHAPES
 
 SOURCES = sorted((REPOSITORY / "native").glob("*.c"))
 DRIVER = Path(__file__).parent / "emulated_driver.c"
@@ -135,13 +135,15 @@ def embed_memory(level, ids, texts, length, d, words, positions, x):
     return [(8 * tokens, "m"), *tables, floats(tokens * d, "w")]
 
 
-def linear_memory(level, x, tokens, inputs, packed, bias, out, with_gelu, y):
-    return [floats(tokens * inputs), floats(inputs * out), floats(out), floats(tokens * out, "w")]
+def linear_memory(level, x, tokens, inputs, packed, bias, out, with_gelu, workspace, y):
+    copied = min(tokens, BLOCK_TOKENS) * min(inputs, PANEL_DEPTH)
+    read = [floats(tokens * inputs), floats(inputs * out), floats(out), floats(copied)]
+    return [*read, floats(tokens * out, "w")]
 
 
-def attention_memory(level, qkv, texts, length, d, workspace, context):
-    tokens = texts * length
-    return [floats(3 * tokens * d), floats((HEAD + ROWS) * padded(length)), floats(tokens * d, "w")]
+def attention_memory(level, qkv, texts, length, queries, d, head, workspace, context):
+    copied = (2 * head + ROWS) * padded(length)
+    return [floats(3 * texts * length * d), floats(copied), floats(texts * queries * d, "w")]
 
 
 def add_normalise_memory(level, x, added, tokens, d, gain, bias, epsilon):

@@ -28,10 +28,10 @@ from transformers import (
 
 from repro import accelerate, restore
 from repro.collections.opening import open_collection
+from repro.compiled import native
+from repro.compiled.body import compiles
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.splade import native
-from repro.splade.body import compiles
 
 PROMPTS = {"query": "the question is: ", "document": "a passage: "}
 BERT_SHAPE = {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 128}

@@ -15,11 +15,11 @@ from emulated import FLAGS, OLD_LINUX, EmulatedLibrary, build, emulator, zig
 from test_body import bert, rms, tokens
 from test_head import check, extreme_case, random_case
 
-from repro.splade import native
-from repro.splade.body import CompiledBody, ModelBody, compiles
-from repro.splade.bypass import hidden_states
-from repro.splade.kernels import Kernels, TermBounds, TextBounds
-from repro.splade.levels import ARM, SHAPES
+from repro.compiled import native
+from repro.compiled.body import CompiledBody, compiles
+from repro.compiled.kernels import Kernels, TermBounds, TextBounds
+from repro.compiled.levels import ARM, SHAPES
+from repro.splade.bypass import ModelBody, hidden_states
 
 LEVELS = tuple(level for level, shape in SHAPES.items() if shape.machines == ARM)
 PROCESSORS = {"cortex-a53": ("neon",), "neoverse-n1": ("dotprod", "neon"), "max": ("i8mm", "dotprod", "neon")}
@@ -110,7 +110,11 @@ def test_no_magnitudes_defeat_the_bound(level, length):
         check(*extreme_case(seed, largest, length=length), level)
 
 
-MODELS = {"BERT-Tiny": bert, "one head, another epsilon": lambda: bert(64, 1, 64, layer_norm_eps=1e-3)}
+MODELS = {
+    "BERT-Tiny": bert,
+    "one head, another epsilon": lambda: bert(64, 1, 64, layer_norm_eps=1e-3),
+    "heads of 32": lambda: bert(64, 1, 448, num_attention_heads=2),
+}
 
 
 @pytest.mark.parametrize("name", MODELS)

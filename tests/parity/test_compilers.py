@@ -15,9 +15,9 @@ from conftest import REPOSITORY, kernels_of
 from test_body import bert, rms, tokens
 from test_head import check, extreme_case, parallel_case, random_case, screened
 
-from repro.splade import native
-from repro.splade.body import CompiledBody, ModelBody, compiles
-from repro.splade.bypass import hidden_states
+from repro.compiled import native
+from repro.compiled.body import CompiledBody, compiles
+from repro.splade.bypass import ModelBody, hidden_states
 
 SOURCES = sorted(map(str, (REPOSITORY / "native").glob("*.c")))
 FLAGS = ["-O3", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror"]

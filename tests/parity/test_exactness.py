@@ -9,9 +9,9 @@ from conftest import kernels_of, real_collection, run_here, succeed
 from repro.base.files import read_json
 from repro.benchmarks.exactness import compare
 from repro.collections.opening import open_collection
+from repro.compiled import native
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.splade import native
 
 
 def check(texts, precision="exact"):

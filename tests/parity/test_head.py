@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from repro.base.errors import InputError
-from repro.splade import native
+from repro.compiled import native
+from repro.compiled.kernels import TermBounds, TextBounds
 from repro.splade.head import MaxPooledHead, choose_method
-from repro.splade.kernels import TermBounds, TextBounds
 
 CPU = torch.device("cpu")
 METHODS = ["float32", "bf16 screening", *native.LEVELS]

@@ -12,6 +12,7 @@ from conftest import REPOSITORY
 
 from repro.base.errors import InputError
 from repro.benchmarks.searching import SparseProduct
+from repro.compiled import native
 from repro.formats.impact_vectors import ImpactVector, write_shard
 from repro.formats.runs import TIES, ranked
 from repro.lucene import indexing
@@ -19,7 +20,6 @@ from repro.lucene.searching import BatchSearcher, impact_query
 from repro.postings import compiled, layout
 from repro.postings.building import build_postings
 from repro.postings.searching import PostingsSearcher
-from repro.splade import native
 
 DOCUMENTS, TERMS = 3 * layout.WINDOW + 500, 60
 FREQUENT, LARGEST = 9, 2**31 - 1

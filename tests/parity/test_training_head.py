@@ -10,9 +10,10 @@ from sentence_transformers.sparse_encoder.modules import SpladePooling
 from transformers import AutoTokenizer, DistilBertConfig, DistilBertForMaskedLM
 
 from repro.collections.opening import open_collection
+from repro.compiled import native
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.splade import native, trainable_head
+from repro.splade import trainable_head
 from repro.splade.acceleration import accelerate
 from repro.splade.trainable_head import TrainableHead
 

@@ -13,6 +13,7 @@ from repro.__main__ import commands
 ROOT = Path(repro.__file__).parent
 LAYERS = [
     {"base"},
+    {"compiled"},
     {"formats", "collections"},
     {"cli"},
     {"models"},

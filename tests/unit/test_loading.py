@@ -17,7 +17,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from repro.base.errors import InputError
-from repro.splade import native
+from repro.compiled import native
 from repro.splade.encoder import SpladeEncoder
 from repro.splade.loading import load_masked_lm
 from repro.splade.onnx import INPUTS, export, largest_difference

@@ -12,9 +12,9 @@ import pytest
 from conftest import REPOSITORY, kernels_of, run
 
 from repro.base.errors import InputError
-from repro.splade import native
-from repro.splade.kernels import HEAD, ROWS, SIGNATURES, TermBounds, TextBounds
-from repro.splade.levels import SHAPES
+from repro.compiled import native
+from repro.compiled.kernels import BLOCK_TOKENS, HEADS, PANEL_DEPTH, ROWS, SIGNATURES, TermBounds, TextBounds
+from repro.compiled.levels import SHAPES
 
 TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float}
 
@@ -167,8 +167,8 @@ def test_the_abi_number_counts_up_with_what_it_stands_for():
     """If this fails: add one to ABI in simd.h and native.py, and put the number and the new checksum here."""
     stated = re.search(r"#define ABI (\d+)", (REPOSITORY / "native" / "simd.h").read_text())
     assert int(stated[1]) == native.ABI
-    what = json.dumps([prototypes(), SHAPES, ROWS, HEAD], sort_keys=True)
-    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (4, "62d61f74bde9")
+    what = json.dumps([prototypes(), SHAPES, ROWS, HEADS, BLOCK_TOKENS, PANEL_DEPTH], sort_keys=True)
+    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (5, "cd4f4aefe5be")
 
 
 @pytest.fixture(params=native.LEVELS)
@@ -213,7 +213,7 @@ def calls(kernels):
             "gelu": True,
             "y": floats(5, 128),
         },
-        "attention": {"qkv": floats(6, 192), "texts": 2, "context": floats(6, 64)},
+        "attention": {"qkv": floats(6, 192), "texts": 2, "head": 32, "context": floats(6, 64)},
         "add_normalise": {
             "x": floats(5, 64),
             "added": floats(5, 64),
@@ -283,7 +283,13 @@ def test_shapes_that_the_kernels_do_not_compute_are_refused(kernels):
     with pytest.raises(ValueError, match="at least one token"):
         kernels.exact(**{**arguments["exact"], "hidden": np.zeros((0, 32), np.float32)})
     with pytest.raises(ValueError, match="multiple of 4"):
-        kernels.attention(np.zeros((6, 192), np.float32), 4, np.zeros((6, 64), np.float32))
+        kernels.attention(np.zeros((6, 192), np.float32), 4, 64, np.zeros((6, 64), np.float32))
+    with pytest.raises(ValueError, match=r"head: expected one of \(32, 64\), got 16"):
+        kernels.attention(np.zeros((6, 192), np.float32), 2, 16, np.zeros((6, 64), np.float32))
+    with pytest.raises(ValueError, match="expected at most 6 queries, got 8"):
+        kernels.attention(np.zeros((6, 192), np.float32), 2, 64, np.zeros((8, 64), np.float32))
+    with pytest.raises(ValueError, match="queries: expected a multiple of 2, got 3"):
+        kernels.attention(np.zeros((6, 192), np.float32), 2, 64, np.zeros((3, 64), np.float32))
     with pytest.raises(ValueError, match="d a multiple of 4"):
         kernels.pack_terms(np.zeros((5, 30), np.int8))
     with pytest.raises(ValueError, match="magnitudes up to"):

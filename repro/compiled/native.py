@@ -16,12 +16,12 @@ from pathlib import Path
 
 from repro.base.errors import InputError
 from repro.base.progress import note
-from repro.splade.kernels import Kernels
-from repro.splade.levels import SHAPES
+from repro.compiled.kernels import Kernels
+from repro.compiled.levels import SHAPES
 
 FILES = ("repro_native.abi3.so", "repro_native.pyd")
 """The library's names: setuptools' for an extension of every Python, on Linux and macOS, and on Windows."""
-ABI = 4
+ABI = 5
 """What the library must answer to ``abi_<level>``, as in simd.h."""
 LEVELS = tuple(level for level, shape in SHAPES.items() if platform.machine().lower() in shape.machines)
 """Sets of instructions that processors of this machine's kind may have, best first.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from repro.splade.arguments import (
+from repro.compiled.arguments import (
     DOUBLE,
     FLOAT,
     INT8,
@@ -26,12 +26,14 @@ from repro.splade.arguments import (
     multiple,
     round_up,
 )
-from repro.splade.levels import SHAPES
+from repro.compiled.levels import SHAPES
 
 ROWS = 6
 """Rows of a tile of a float32 product, as in tile.h."""
-HEAD = 64
-"""Dimensions of an attention head, as in body.h."""
+HEADS = (32, 64)
+"""Dimensions that an attention head may have, as in body.h."""
+BLOCK_TOKENS, PANEL_DEPTH = 192, 384
+"""What body_linear copies at a time at most, tokens and their numbers, as in body.h."""
 MOST_DIMENSIONS = 2**17
 """Up to which sums of products of bytes stay below 2^31."""
 LARGEST = 127
@@ -40,8 +42,8 @@ LARGEST = 127
 POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES = {
     "body_embed": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER, POINTER),
-    "body_linear": (POINTER, COUNT, COUNT, POINTER, POINTER, COUNT, COUNT, POINTER),
-    "body_attention": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER),
+    "body_linear": (POINTER, COUNT, COUNT, POINTER, POINTER, COUNT, COUNT, POINTER, POINTER),
+    "body_attention": (POINTER, *(COUNT,) * 5, POINTER, POINTER),
     "body_add_normalise": (POINTER, POINTER, COUNT, COUNT, POINTER, POINTER, REAL),
     "head_round": (POINTER, *(COUNT,) * 4, *(POINTER,) * 4, REAL),
     "head_screen": (POINTER, *(COUNT,) * 3, POINTER, COUNT, *(POINTER,) * 9),
@@ -226,6 +228,7 @@ class Kernels:
         """
         tokens, inputs = x.shape
         outputs = len(packed) * self.columns
+        workspace = np.empty(min(tokens, BLOCK_TOKENS) * min(inputs, PANEL_DEPTH), np.float32)
         self._kernels["body_linear"](
             address("x", x, FLOAT, (tokens, inputs)),
             tokens,
@@ -234,24 +237,32 @@ class Kernels:
             address("bias", bias, FLOAT, (outputs,)),
             outputs,
             gelu,
+            workspace.ctypes.data,
             address_of_output("y", y, (tokens, outputs)),
         )
 
-    def attention(self, qkv: np.ndarray, texts: int, context: np.ndarray) -> None:
-        """Write self-attention with heads of 64 to ``context``, tokens x d.
+    def attention(self, qkv: np.ndarray, texts: int, head: int, context: np.ndarray) -> None:
+        """Write self-attention with heads of 32 or 64 dimensions to ``context``, queries x d.
 
-        qkv: tokens x 3 d, of each token its query, key and value; the ``texts`` are of equal length.
+        qkv: tokens x 3 d, of each token its query, key and value; the ``texts`` are of equal length. Of each
+        text, its first queries / texts tokens ask.
         """
-        tokens, d = context.shape
+        tokens, (queries, d) = len(qkv), context.shape
+        if head not in HEADS:
+            raise ValueError(f"head: expected one of {HEADS}, got {head}")
+        if queries > tokens:
+            raise ValueError(f"context: expected at most {tokens} queries, got {queries}")
         length = multiple("tokens", tokens, texts) // texts
-        workspace = np.empty((HEAD + ROWS) * round_up(length), np.float32)
+        workspace = np.empty((2 * head + ROWS) * round_up(length), np.float32)
         self._kernels["body_attention"](
-            address("qkv", qkv, FLOAT, (tokens, 3 * multiple("d", d, HEAD))),
+            address("qkv", qkv, FLOAT, (tokens, 3 * multiple("d", d, head))),
             texts,
             length,
+            multiple("queries", queries, texts) // texts,
             d,
+            head,
             workspace.ctypes.data,
-            address_of_output("context", context, (tokens, d)),
+            address_of_output("context", context, (queries, d)),
         )
 
     def add_normalise(
