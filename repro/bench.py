@@ -2,7 +2,8 @@
 
     python -m repro.bench encode --collection msmarco-passage --limit 4096 --json encode.json
 
-encode      passages encoded, beside Sentence Transformers and Pyserini
+encode      passages encoded, beside Sentence Transformers and Pyserini; of a dense model beside Sentence
+            Transformers, after its vectors were compared
 exactness   every posting beside the plain float32 formula
 index       impact vectors indexed, beside Anserini; the two indexes are compared
 search      encoded queries searched, beside Pyserini and a sparse matrix product; the rankings are

@@ -9,7 +9,7 @@ from pathlib import Path
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
-from repro.cli.bench_options import BenchOptions
+from repro.cli.bench_options import DENSE_SHAPES, TRAINED_SHAPES, BenchOptions
 from repro.cli.options import CollectionOptions, DenseOptions, SystemOptions, WorkOptions
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
@@ -18,8 +18,7 @@ from repro.pipeline.opening import open_artifacts
 
 SHAPED = ("encode", "train")
 """Stages that can do with random weights."""
-ACTIVE_TERMS = 130
-"""Of a text for random weights, on average, as splade-tiny has on MS MARCO's passages."""
+DEFAULT_SYSTEMS = {"splade": "splade-tiny", "dense": "all-minilm-l6-v2"}
 
 
 @dataclass(frozen=True)
@@ -93,27 +92,34 @@ def make_request(
     """Return the request, with the random model that --shape asks for; InputError for options that do not
     fit.
     """
-    kind = "dense" if stage == "dense" else "splade"
+    kinds = {"dense": ["dense"], "encode": ["splade", "dense"]}.get(stage, ["splade"])
     if options.json is not None and options.json.is_dir():
         raise InputError(f"--json {options.json}: is a folder; name a file")
     if options.shape is not None:
         if stage not in SHAPED:
             raise InputError(f"--shape is of {' and '.join(SHAPED)}; {stage} takes --system")
-        folder = work.work / "bench" / f"splade-random-{options.shape}"
+        if stage != "encode" and options.shape not in TRAINED_SHAPES:
+            raise InputError(
+                f"--shape {options.shape} is of encode; {stage} takes {', '.join(TRAINED_SHAPES)}"
+            )
+        kind = "dense" if options.shape in DENSE_SHAPES else "splade"
+        folder = work.work / "bench" / f"{kind}-random-{options.shape}"
         _make_random_model(options.shape, collection, folder)
-        return BenchRequest(stage, collection, work, options, f"splade:{folder}", folder.name, locks)
-    system = options.system or ("all-minilm-l6-v2" if kind == "dense" else "splade-tiny")
+        return BenchRequest(stage, collection, work, options, f"{kind}:{folder}", folder.name, locks)
+    system = options.system or DEFAULT_SYSTEMS[kinds[0]]
     found = find_system(system)
-    if found.kind != kind:
-        raise InputError(f"--system {system}: {stage} measures a {kind} system")
+    if found.kind not in kinds:
+        raise InputError(f"--system {system}: {stage} measures a {' or '.join(kinds)} system")
     return BenchRequest(stage, collection, work, options, system, found.name, locks)
 
 
 def _make_random_model(shape: str, collection: CollectionOptions, folder: Path) -> None:
-    from repro.models.random_weights import save_masked_lm
-    from repro.training.pretraining import SHAPES
+    from repro.benchmarks import shapes
 
+    tokenizer_of = resolve(find_system("splade-tiny")).path
+    if shape in shapes.DENSE:
+        shapes.make_dense(shape, tokenizer_of, folder)
+        return
     documents = open_collection(collection.collection, collection.split).documents()
     texts = [document.text for document in itertools.islice(documents, 32)]
-    tokenizer_of = resolve(find_system("splade-tiny")).path
-    save_masked_lm(SHAPES[shape], tokenizer_of, texts, ACTIVE_TERMS, folder)
+    shapes.make_splade(shape, tokenizer_of, texts, folder)

@@ -16,6 +16,7 @@ from repro.benchmarks.request import BenchRequest, make_request
 from repro.cli.bench_options import BenchOptions
 from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, WorkOptions
 from repro.collections.opening import open_collection
+from repro.models.systems import find_system
 from repro.report.readme import pages, update_block
 
 
@@ -64,10 +65,16 @@ def exactness(request: BenchRequest) -> tuple[Record, str]:
 
 
 def encode(request: BenchRequest) -> tuple[Record, str]:
-    """Race the encoders."""
-    from repro.benchmarks import encoding
+    """Race the encoders; vectors of dense ones are compared first."""
+    from repro.benchmarks import dense_encoding, encoding
 
     options, collection = request.options, request.collection
+    if find_system(request.system).kind == "dense":
+        what = request.system, request.weights(), collection, options.limit
+        racers = dense_encoding.contestants(*what, options.every, request.work.threads)
+        request.check_names([one.name for one in racers])
+        found = dense_encoding.compare(*what, request.work.threads)
+        return race(request, racers, "passages a second", lambda: found, passages=options.limit)
     racers = encoding.contestants(
         request.weights(), collection, options.limit, options.every, request.work.threads
     )

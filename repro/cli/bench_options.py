@@ -14,6 +14,9 @@ from repro.cli.training_options import query_sources
 
 UNCHANGED = "adapt"
 """The variant of the recipe that changes nothing, by the recipe's name."""
+TRAINED_SHAPES, ENCODED_SHAPES = ("tiny", "mini", "small"), ("distilbert",)
+DENSE_SHAPES = ("minilm-l12", "base")
+"""Shapes of random models: for encoding and training, for encoding alone, and of dense models."""
 LONGEST_NAME = 60
 """Letters of a variant's name, which is a part of file names and a cell of tables."""
 
@@ -105,7 +108,10 @@ class BenchOptions:
 
     system: str | None = option(None, "whose model (default: splade-tiny; for dense, all-minilm-l6-v2)")
     shape: str | None = option(
-        None, "of encode, train: random weights in BERT's shape instead", choices=("tiny", "mini", "small")
+        None,
+        "of encode, train: random weights instead, in BERT's shape (tiny, mini, small); of encode also "
+        "distilbert, and for dense models minilm-l12 and base",
+        choices=(*TRAINED_SHAPES, *ENCODED_SHAPES, *DENSE_SHAPES),
     )
     limit: int = option(4096, "passages (default: 4096)", type=positive("limit"), metavar="N")
     every: int = option(16, "slow peers take every Nth (default: 16)", type=positive("every"), metavar="N")

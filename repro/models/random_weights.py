@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from repro.models.systems import Shape
 
 if TYPE_CHECKING:
-    from transformers import BertConfig, BertForMaskedLM
+    from transformers import BertConfig, BertForMaskedLM, PreTrainedModel
 
 
 def fresh_masked_lm(shape: Shape, vocabulary: int) -> BertForMaskedLM:
@@ -21,10 +21,18 @@ def fresh_masked_lm(shape: Shape, vocabulary: int) -> BertForMaskedLM:
     return BertForMaskedLM(_config(shape, vocabulary))
 
 
+def fresh_distilbert(vocabulary: int) -> PreTrainedModel:
+    """Return DistilBERT's masked language model, in its own shape, with random weights."""
+    from transformers import DistilBertConfig, DistilBertForMaskedLM
+
+    return DistilBertForMaskedLM(DistilBertConfig(vocab_size=vocabulary))
+
+
 def save_masked_lm(
-    shape: Shape, tokenizer_of: Path, texts: Iterable[str], active_terms: float, folder: Path
+    shape: Shape | None, tokenizer_of: Path, texts: Iterable[str], active_terms: float, folder: Path
 ) -> None:
-    """Save a SPLADE model of ``shape`` to ``folder``, with the tokenizer of the model at ``tokenizer_of``.
+    """Save a SPLADE model of ``shape`` (None: DistilBERT) to ``folder``, with the tokenizer of the model at
+    ``tokenizer_of``.
 
     Its output bias is set so that ``texts`` have ``active_terms`` on average: their number decides what
     screening leaves.
@@ -36,7 +44,8 @@ def save_masked_lm(
     disable_progress_bar()
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_of, trust_remote_code=False)
-    model = fresh_masked_lm(shape, len(tokenizer)).eval()
+    tokens = len(tokenizer)
+    model = (fresh_masked_lm(shape, tokens) if shape else fresh_distilbert(tokens)).eval()
     with torch.inference_mode():
         pooled = [
             model(**tokenizer(text, truncation=True, max_length=512, return_tensors="pt"))
@@ -44,7 +53,7 @@ def save_masked_lm(
             .amax(dim=0)
             for text in texts
         ]
-        model.get_output_embeddings().bias -= torch.stack(pooled).quantile(1 - active_terms / len(tokenizer))
+        model.get_output_embeddings().bias -= torch.stack(pooled).quantile(1 - active_terms / tokens)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -28,6 +28,23 @@ def test_encoders_are_raced_with_random_weights(tmp_path):
     assert (tmp_path / "README.md").read_text() == BLOCK.replace("\n", f"\n{printed.strip()}\n", 1)
 
 
+def test_dense_encoders_are_raced_after_their_vectors_were_compared(tmp_path):
+    arguments = [
+        "--system",
+        "all-minilm-l6-v2",
+        *ENCODE[2:],
+        "--only",
+        "float32, batch 4",
+        "--json",
+        "race.json",
+    ]
+    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path)
+    race = json.loads((tmp_path / "race.json").read_text())
+    assert race["fastest_peer"] == "SentenceTransformer, float32, batch 4" and race["ours"]["rate"] > 0
+    assert (race["compared"], race["differing"]) == (20, 0)
+    assert "20 of 20 vectors equal Sentence Transformers' within 1e-06" in printed
+
+
 def test_a_page_without_the_block_is_told(tmp_path):
     (tmp_path / "README.md").write_text(BLOCK)
     done = run("repro.bench", "exactness", "--limit", "2", "--readme", cwd=tmp_path)
@@ -88,7 +105,9 @@ def test_ours_that_dies_ends_the_race(tmp_path):
     ("arguments", "sentence"),
     [
         (["index", "--shape", "mini"], "--shape is of encode and train"),
+        (["train", "--shape", "base"], "--shape base is of encode; train takes tiny, mini, small"),
         (["search", "--system", "all-minilm-l6-v2"], "search measures a splade system"),
+        (["encode", "--system", "bm25"], "encode measures a splade or dense system"),
         (["encode", "--json", "."], "--json .: is a folder"),
         (
             ["search", "--system", "splade-tiny"],

@@ -1,0 +1,106 @@
+"""Encoders of passages to dense vectors: this project's, and Sentence Transformers'."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from repro.benchmarks.contest import Contestant
+from repro.benchmarks.encoding import BATCH_SIZES, passages, slower_levels
+from repro.benchmarks.worker import Work
+from repro.cli.options import CollectionOptions
+from repro.models.systems import System, find_system
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+COMPARED = 256
+"""Passages whose vectors are compared, at most."""
+TOLERANCE = 1e-6
+"""By how much numbers of vectors of length 1 may differ: sums in float32 are taken in another order."""
+
+
+def contestants(
+    system: str, model: Path, collection: CollectionOptions, limit: int, every: int, threads: int
+) -> list[Contestant]:
+    """Return ours and Sentence Transformers' on the same passages, of which the latter takes every
+    ``every``-th.
+    """
+    texts = {"collection": collection.collection, "split": collection.split, "limit": limit}
+    common = {"system": system, "model": str(model), **texts, "threads": threads}
+    ours, st = f"{__name__}:repro", f"{__name__}:sentence_transformers"
+    found = [Contestant("repro", ours, common, ours=True)]
+    for level in slower_levels():
+        name, environment = f"repro, {level.upper()} kernels", {"REPRO_NATIVE": level}
+        found.append(Contestant(name, ours, common, rival=False, environment=environment))
+    for dtype in ("float32", "bfloat16"):
+        for size in BATCH_SIZES:
+            settings = {**common, "every": every, "batch_size": size, "dtype": dtype}
+            name = f"SentenceTransformer, {dtype}, batch {size}"
+            found.append(Contestant(name, st, settings, rival=dtype == "float32"))
+    return found
+
+
+def compare(
+    system: str, model: Path, collection: CollectionOptions, limit: int, threads: int
+) -> dict[str, Any]:
+    """Return how many vectors of ours differ from Sentence Transformers' by more than TOLERANCE, and a
+    sentence.
+    """
+    import torch
+
+    from repro.dense.encoder import DenseEncoder
+
+    texts = passages(collection.collection, collection.split, min(limit, COMPARED))
+    entry = find_system(system)
+    ours = DenseEncoder(model, entry, threads).encode_documents(texts)
+    torch.set_num_threads(threads)
+    theirs = _library(model, entry, "float32").encode_document(
+        [entry.passage_prefix + text for text in texts], batch_size=4, show_progress_bar=False
+    )
+    distances = np.abs(ours - theirs).max(axis=1)
+    differing = int((distances > TOLERANCE).sum())
+    equal = f"{len(texts) - differing:,} of {len(texts):,} vectors equal Sentence Transformers' within"
+    check = f"{equal} {TOLERANCE:g}; the largest difference of a number is {distances.max():.1e}."
+    return {"compared": len(texts), "differing": differing, "check": check}
+
+
+def repro(system: str, model: str, collection: str, split: str | None, limit: int, threads: int) -> Work:
+    """This project's encoder, on all passages."""
+    from repro.dense.encoder import DenseEncoder
+
+    texts = passages(collection, split, limit)
+    encoder = DenseEncoder(Path(model), find_system(system), threads)
+    return lambda: len(encoder.encode_documents(texts))
+
+
+def sentence_transformers(
+    system: str,
+    model: str,
+    collection: str,
+    split: str | None,
+    limit: int,
+    threads: int,
+    every: int,
+    batch_size: int,
+    dtype: str,
+) -> Work:
+    """``SentenceTransformer.encode_document`` as it is; it sorts by length, too."""
+    import torch
+
+    torch.set_num_threads(threads)
+    entry = find_system(system)
+    texts = [entry.passage_prefix + text for text in passages(collection, split, limit, every)]
+    encoder = _library(Path(model), entry, dtype)
+    return lambda: len(encoder.encode_document(texts, batch_size=batch_size, show_progress_bar=False))
+
+
+def _library(model: Path, system: System, dtype: str) -> "SentenceTransformer":
+    """Return the library's own encoder of a system, in which nothing is replaced."""
+    from repro.dense.encoder import load
+
+    encoder = load(model, system, dtype=dtype, device="cpu")
+    if system.pooling is not None:
+        positions = getattr(encoder.config, "max_position_embeddings", system.max_length)
+        encoder.max_seq_length = min(system.max_length, positions)
+    return encoder
