@@ -1,4 +1,4 @@
-"""The shapes in which ``bench`` makes models of random weights, to measure speed where trained ones cannot be had."""
+"""The shapes of ``bench``'s models of random weights, to measure speed where trained ones cannot be had."""
 
 from collections.abc import Iterable
 from pathlib import Path
