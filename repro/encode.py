@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         )
     if shared and cluster.engine == "ray":
         raise InputError("--engine ray shares the documents out itself; leave --shard and --merge out")
+    if cluster.engine != "ray" and (cluster.ray_address or cluster.gpus):
+        raise InputError("--ray-address and --gpus are of --engine ray; give that, too, or leave them out")
     collection = read_options(CollectionOptions, parsed)
     of = open_artifacts(parsed.system, collection, work, read_system_options(parsed))
     shard_size = read_options(ShardOptions, parsed).shard_size

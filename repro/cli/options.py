@@ -12,9 +12,8 @@ from pathlib import Path
 from repro.cli.parsing import Group, number, option, positive, read_options, tag
 from repro.formats.runs import TIES
 
-SCORERS = ("lucene", "compiled")
-
 PRECISIONS = ("exact", "float32", "bf16")
+SCORERS = ("lucene", "compiled")
 FAISS_KINDS = ("flat", "float16", "hnsw")
 LARGEST_SCALE = 1_000_000
 """Above it, an impact might not fit 32 bits. Sums of impacts are exact at any scale."""

@@ -1,6 +1,7 @@
 """Collections of ir_datasets, by their ids, e.g. ``msmarco-passage/dev/small``."""
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,11 +105,18 @@ class IrDataset:
         return (queries if judgments is None else min(queries, judgments)), False
 
     def documents_at_hand(self) -> bool:
-        """Tell whether the documents' file lies on this machine, as far as ir_datasets says where."""
+        """Tell whether the documents' file lies on this machine, as far as ir_datasets says where.
+
+        Handlers of documents in several files have no such path, or one that cannot be had without fetching.
+        """
         self._require("docs")
-        with contextlib.suppress(AttributeError, TypeError, NotImplementedError, FileNotFoundError):
-            return Path(self.dataset.docs_handler().docs_path(force=False)).exists()
-        return False  # it lies in several files
+        path = getattr(self.dataset.docs_handler(), "docs_path", None)
+        if path is None or "force" not in inspect.signature(path).parameters:
+            return False
+        try:
+            return Path(path(force=False)).exists()
+        except FileNotFoundError:  # documents that come by post, and whose folder nobody has linked yet
+            return False
 
     def _stated(self, part: str) -> int | None:
         return _counts(self.dataset).get(part)

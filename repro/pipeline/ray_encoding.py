@@ -63,8 +63,11 @@ def _encode_documents(
 ) -> None:
     shards = -(-of.corpus.documents // shard_size)
     named, sized, encoding = SystemOption(of.system.spec), ShardOptions(shard_size), of.options.encoding
+    threads = ["--threads", str(work.threads)]  # whatever the default is on another machine
     stages = {
-        share: stage("repro.encode", collection, named, encoding, sized, work, ShareOptions(shard=share))
+        share: stage(
+            "repro.encode", collection, named, encoding, sized, work, ShareOptions(shard=share), *threads
+        )
         for share in (Share(number, shards) for number in range(1, shards + 1))
     }
     ray = _import_ray()
@@ -94,17 +97,23 @@ def _run_all(ray: Any, stages: dict[Share, Stage], cluster: ClusterOptions, thre
                 if not isinstance(error.cause, InputError):
                     raise
                 raise InputError(f"share {share}: {error.cause}") from error
-            except ray.exceptions.WorkerCrashedError as error:
+            except ray.exceptions.RayError as error:  # processes or machines that died, too often
                 raise InputError(
-                    f"share {share}: its process was killed {RETRIES + 1} times, perhaps for want of memory; "
-                    "what was finished is kept, and the same command goes on from there"
+                    f"share {share}: Ray gave it up after {RETRIES + 1} attempts ({first_line(error)}); what "
+                    "was finished is kept, and the same command goes on from there"
                 ) from error
             progress.update()
 
 
 def _run(stage: Stage, folder: Path) -> str:
     """Run a stage in the folder in which the command was given: its paths may be relative."""
-    os.chdir(folder)
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be entered on {socket.gethostname()} ({error.strerror}); give the command in a "
+            "folder that all machines of the cluster see"
+        ) from error
     return stage.run()
 
 
@@ -132,9 +141,10 @@ def _connect(ray: Any, cluster: ClusterOptions) -> None:
             ) from error
     try:
         ray.init(address=address, logging_level="warning")
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:  # RuntimeError: another version's cluster
         raise InputError(
-            f"--ray-address {address}: expected HOST:PORT, ray://HOST:PORT or auto ({first_line(error)})"
+            f"--ray-address {address}: Ray does not join it ({first_line(error)}); expected HOST:PORT, "
+            "ray://HOST:PORT or auto, of a cluster with the same versions of Ray and Python"
         ) from error
 
 

@@ -78,6 +78,8 @@ def merge_shares(of: SystemArtifacts, work: WorkOptions, others: Sequence[Path])
             if not each.artifact.is_current():
                 raise InputError(f"{each.artifact.path} was replaced meanwhile; run it again")
         locks.enter_context(of.documents.making(work.wait))
+        if not work.force and of.documents.is_current():  # another process has merged them
+            return of.documents
         folder = of.documents.begin()
         for each in found:
             for path in sorted(each.artifact.path.iterdir()):

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from conftest import refused, run, succeed
+from conftest import copy_measured_sample, refused, run, run_here, succeed
 
 from repro.postings.compiled import unavailable
 
@@ -16,9 +16,8 @@ SYSTEM = ["--system", "splade-tiny"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("laid-out")
-    succeed("repro.table", "--systems", "bm25,splade-tiny", cwd=folder)
-    return folder
+    """The sample, measured."""
+    return copy_measured_sample(tmp_path_factory, tmp_path_factory.mktemp("laid-out") / "sample")
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def index(folder):
 
 def searched(folder, *options):
     """Search anew; return the run's bytes and what added its impacts up."""
-    path = folder / succeed("repro.search", *SYSTEM, "--force", *options, cwd=folder).strip()
+    path = folder / succeed("repro.search", *SYSTEM, "--force", *options, cwd=folder, by=run_here).strip()
     return path.read_bytes(), json.loads(path.with_name(f"{path.name}.manifest.json").read_text())["scorer"]
 
 
@@ -40,7 +39,7 @@ def test_the_run_is_the_same(folder, index):
     expected, scorer = searched(folder)
     assert scorer == "lucene" and len(expected) > 10_000
     files = {path.name: path.read_bytes() for path in index.iterdir()}
-    succeed("repro.index", *SYSTEM, "--postings", cwd=folder)
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
     assert {path.name: path.read_bytes() for path in index.iterdir()} == files
     manifest = json.loads(index.with_name(f"{index.name}.postings.manifest.json").read_text())
     assert manifest["counts"]["postings"] > 10_000 and manifest["bytes"] > 10_000
@@ -51,19 +50,19 @@ def test_the_run_is_the_same(folder, index):
 
 
 def test_postings_of_another_index_are_not_searched(folder, index):
-    succeed("repro.index", *SYSTEM, "--postings", cwd=folder)
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
     path = index.with_name(f"{index.name}.postings.manifest.json")
     manifest = json.loads(path.read_text())
     manifest["inputs"]["index"] = "of another"
     path.write_text(json.dumps(manifest))
     assert searched(folder)[1] == "lucene"
-    message = refused("repro.search", *SYSTEM, "--force", "--scorer", "compiled", cwd=folder)
+    message = refused("repro.search", *SYSTEM, "--force", "--scorer", "compiled", cwd=folder, by=run_here)
     assert f"{path.name.removesuffix('.manifest.json')} is missing or was made from something else" in message
     assert "repro.index --postings" in message
 
 
 def test_without_compiled_code_the_index_is_searched(folder, index):
-    succeed("repro.index", *SYSTEM, "--postings", cwd=folder)
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
     done = run("repro.search", *SYSTEM, "--force", cwd=folder, REPRO_NATIVE="0")
     assert done.returncode == 0 and "postings is not used: compiled code is switched off" in done.stderr
     forced = [*SYSTEM, "--force", "--scorer", "compiled"]
@@ -72,7 +71,9 @@ def test_without_compiled_code_the_index_is_searched(folder, index):
 
 
 def test_only_indexes_of_impacts_have_postings(folder):
-    message = refused("repro.index", "--system", "bm25", "--postings", cwd=folder)
+    message = refused("repro.index", "--system", "bm25", "--postings", cwd=folder, by=run_here)
     assert "--postings: the index of bm25 is none of impacts" in message
-    message = refused("repro.search", "--system", "bm25", "--force", "--scorer", "compiled", cwd=folder)
+    message = refused(
+        "repro.search", "--system", "bm25", "--force", "--scorer", "compiled", cwd=folder, by=run_here
+    )
     assert "bm25 searches no index of impacts" in message

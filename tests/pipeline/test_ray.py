@@ -71,9 +71,6 @@ def test_what_the_cluster_cannot_do_is_told(folder, cluster):
     refusal = refused(*ENCODE, *ON_RAY, cluster.address, "--force", cwd=folder)
     assert re.search(r"error: share [12]/2: repro.encode ended with exit code 2", refusal)
     (folder / "full").unlink()
-    assert "leave --shard and --merge out" in refused(
-        *ENCODE, *ON_RAY, cluster.address, "--shard", "1/2", cwd=folder, by=run_here
-    )
 
 
 def test_without_a_cluster_at_the_address(folder):

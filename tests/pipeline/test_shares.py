@@ -82,6 +82,8 @@ def test_shares_of_other_settings_are_not_mixed(folder, tmp_path):
         (["--merge"], "there is no share of"),
         (["--merge", "nowhere"], "--merge nowhere: no such folder"),
         (["--shard", "1/3", "--merge"], "expected one of them, and no queries"),
+        (["--gpus", "1"], "--ray-address and --gpus are of --engine ray"),
+        (["--engine", "ray", "--merge"], "leave --shard and --merge out"),
     ],
 )
 def test_what_makes_no_share_is_refused(folder, tmp_path, options, expected):
