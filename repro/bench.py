@@ -19,6 +19,8 @@ adapt       repro.train --adapt on collections (--collections) beside its base: 
             of significance, active terms, minutes
 scale       indexing and searching at sizes drawn from the collection's distribution (--sizes), and
             evaluating a long run (--queries)
+walk        all stages of a SPLADE row at MS MARCO's size (--documents, --queries), of which encoding a part
+            (--limit): how long the whole takes
 
 All but encode, exactness, train, sparsity and adapt take what encode and index made in --work. The result is
 printed; --readme puts it into its block of README.md or a page in docs/ of the current folder, if one has it.

@@ -31,6 +31,7 @@ from repro.cli.options import (
 from repro.cli.stages import Stage, stage
 
 SYSTEM = SystemOption("bm25")
+MEASURES = ("RR@10", "nDCG@10", "R@1000")
 VOCABULARY, DOCUMENT_WORDS, QUERY_WORDS = 50, 20, 4
 """A query shares a word with 87 % of the documents (30/50 to the 4th power has none), which are twice the
 hits.
@@ -88,9 +89,9 @@ def evaluate(folder: str, queries: int, hits: int) -> Work:
     """``python -m repro.evaluate RUN --qrels FILE --measures ...``."""
     drawn = DrawnRun(folder, queries, hits)
     (run,) = drawn.runs.glob("*.trec")
-    measures = MeasureOptions(measures=["RR@10", "nDCG@10", "R@1000"])
+    measures = MeasureOptions(measures=list(MEASURES))
     qrels = str(drawn.collection / "qrels.trec")
-    return _timed(stage("repro.evaluate", str(run), "--qrels", qrels, measures), queries * hits)
+    return timed(stage("repro.evaluate", str(run), "--qrels", qrels, measures), queries * hits)
 
 
 def last_step(folder: str, queries: int, hits: int) -> Work:
@@ -98,16 +99,18 @@ def last_step(folder: str, queries: int, hits: int) -> Work:
     drawn = DrawnRun(folder, queries, hits)
     os.chdir(folder)  # where there is no README
     table = TableOptions(systems=SYSTEM.system, tables=Path(folder) / "tables")
-    return _timed(stage("repro.table", *drawn.options(), table), queries * hits)
+    return timed(stage("repro.table", *drawn.options(), table), queries * hits)
 
 
-def _timed(described: Stage, lines: int) -> Work:
+def timed(described: Stage, items: int) -> Work:
+    """Return the work of running a stage, timed and with the memory of its process."""
+
     def work() -> tuple[int, Figures]:
         started = time.perf_counter()
         described.run()
         seconds = time.perf_counter() - started
         peak = megabytes(resource.getrusage(resource.RUSAGE_CHILDREN))
-        return lines, {SECONDS: seconds, PEAK: peak, "evaluation s": round(seconds, 1)}
+        return items, {SECONDS: seconds, PEAK: peak, "evaluation s": round(seconds, 1)}
 
     return work
 

@@ -239,6 +239,40 @@ def scale(request: BenchRequest) -> tuple[Record, str]:
     return record, "\n\n".join(texts)
 
 
+def walk(request: BenchRequest) -> tuple[Record, str]:
+    """Walk the way of a SPLADE row at a size that is not at hand, and add up what its stages take."""
+    from repro.benchmarks import walking
+
+    options, of = request.options, request.artifacts(request.splits[0])
+    way = walking.Way(
+        str((request.folder / "walk").resolve()),
+        request.system,
+        request.collection.collection,
+        request.splits[0],
+        options.limit,
+        options.documents,
+        options.queries,
+        options.hits,
+        request.work.threads,
+        options.memory,
+    )
+    vectors, queries = request.reading(of.documents, "encode"), request.encoded_queries()
+    sources = [of.documents, *(request.artifacts(split).queries for split in request.splits)]
+    walking.draw(way, vectors, queries, [source.fingerprint for source in sources])
+    stages = walking.contestants(way)
+    facts = {"documents": options.documents, "queries": options.queries, "hits": options.hits}
+
+    whole = options.only is None
+
+    def compared() -> Record:
+        return {"check": walking.check(way, options.every)} if whole else {}
+
+    record, text = race(
+        request, stages, "items a second", compared, alone=True, warm=False, rounds=1, **facts
+    )
+    return record, f"{text}\n\n{walking.total(record)}" if whole else text
+
+
 STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "encode": encode,
     "exactness": exactness,
@@ -251,4 +285,5 @@ STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "sparsity": sparsity,
     "adapt": adapt,
     "scale": scale,
+    "walk": walk,
 }

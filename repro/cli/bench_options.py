@@ -131,10 +131,16 @@ class BenchOptions:
         type=listed(positive("sizes")),
         metavar="N,N",
     )
+    documents: int = option(
+        8_841_823,
+        "of walk: documents (default: 8841823, as in MS MARCO)",
+        type=positive("documents"),
+        metavar="N",
+    )
     queries: int = option(
         55_578,
-        "of scale: queries of the run that is evaluated (default: 55578, as in MS MARCO's dev set; at 1,000 "
-        "hits the run has 2 GB)",
+        "of scale, walk: queries of the run that is evaluated (default: 55578, as in MS MARCO's dev set; at "
+        "1,000 hits the run has 2 GB)",
         type=positive("queries"),
         metavar="N",
     )

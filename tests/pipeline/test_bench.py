@@ -84,6 +84,30 @@ def test_drawn_collections_are_indexed_and_a_long_run_is_evaluated(encoded):
     assert 0.2 < figures["RR@10"] < 1
 
 
+def test_a_row_is_walked_at_a_size_that_is_not_at_hand(encoded):
+    arguments = ["--documents", "300", "--queries", "40", "--hits", "20", "--limit", "32", "--every", "4"]
+    printed = succeed("repro.bench", "walk", *arguments, "--threads", "2", "--json", "walk.json", cwd=encoded)
+    found = json.loads((encoded / "walk.json").read_text())
+    done = {one["name"]: one["figures"]["done"] for one in (found["ours"], *found["peers"])}
+    assert done == {
+        "encoding": 32,
+        "indexing": 300,
+        "laying postings out": 300,
+        "searching": 40,
+        "evaluating": 40,
+    }
+    assert found["check"].startswith(
+        "10 queries were searched in the Lucene index, too, with the same rankings"
+    )
+    made = encoded / "work" / "bench" / "walk"
+    assert len((made / "run-300" / "run.trec").read_text().splitlines()) == 40 * 20
+    seconds = [one["figures"]["seconds for all"] for one in (found["ours"], *found["peers"])]
+    assert (
+        seconds[0] == round(300 / found["ours"]["rate"]) or abs(300 / found["ours"]["rate"] - seconds[0]) <= 1
+    )
+    assert f"= {sum(seconds):,} s, " in printed
+
+
 def test_a_name_that_no_contestant_has_is_refused_before_any_work(tmp_path):
     sentence = refused("repro.bench", "scale", "--only", "other", cwd=tmp_path)
     assert "--only other: no contestant's name contains it" in sentence and "repro.evaluate" in sentence
