@@ -139,6 +139,14 @@ class Artifact:
         self._put_in_place()
         return manifest
 
+    def disown(self) -> None:
+        """Take the manifest away, so that nothing vouches for what lies at ``path``: what it was made from is
+        made anew, perhaps with other roundings of the same inputs. To be called by the process that is
+        ``making`` it.
+        """
+        self.manifest_path.unlink(missing_ok=True)
+        flush(self.path.parent, below=False)
+
     def unfinished(self) -> list[dict[str, Any]]:
         """Return the inputs of what killed processes have left finished pieces of."""
         begun = [read_json(_pieces_path(left)) for left in self._partials() if left.is_dir()]

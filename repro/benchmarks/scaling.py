@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.artifacts.store import Artifact
-from repro.base.memory import peak_memory
 from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import SECONDS, Figures, Work
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 FEW_HITS = 10
 """Besides the hits that are asked for, with which search has more to do."""
-BATCH = 256
+BATCH = 32
 """Queries after which the other searcher has its turn."""
 
 
@@ -97,14 +96,13 @@ def index(
         started = time.perf_counter()
         build_impact_index(vectors, to, size, Indexing(threads, memory), {})
         indexed = time.perf_counter() - started
-        before, started = peak_memory(), time.perf_counter()
+        started = time.perf_counter()
         build_postings(to, postings)
         figures: Figures = {
             SECONDS: indexed,
             "indexing s": round(indexed, 1),
             "index MB": round(folder_bytes(to) / 1e6, 1),
             "postings s": round(time.perf_counter() - started, 1),
-            "postings +MB memory": round(peak_memory() - before),
             "postings MB": round(folder_bytes(postings) / 1e6, 1),
         }
         with BatchSearcher(to, threads) as lucene, PostingsSearcher(postings, threads) as compiled:
@@ -116,19 +114,22 @@ def index(
 
 
 def compare(lucene: "Searching", compiled: "Searching", queries: list[str], k: int) -> Figures:
-    """Search with both, in turns; return the queries a second of each, and the ratio of processor time.
+    """Search with both, in turns, which each begins in its turn; return the queries a second of each, and the
+    ratio of processor time.
 
     RuntimeError if a ranking is not the same: documents, order and scores.
     """
     seconds, processor = [0.0, 0.0], [0.0, 0.0]
+    both = [(0, lucene), (1, compiled)]
     for first in range(0, len(queries), BATCH):
-        found = []
-        for which, searcher in enumerate((lucene, compiled)):
+        found = {}
+        for which, searcher in both:
             started, used = time.perf_counter(), time.process_time()
-            found.append(list(searcher.search(queries[first : first + BATCH], k)))
+            found[which] = list(searcher.search(queries[first : first + BATCH], k))
             seconds[which] += time.perf_counter() - started
             processor[which] += time.process_time() - used
-        for theirs, ours in zip(*found, strict=True):
+        both.reverse()
+        for theirs, ours in zip(found[0], found[1], strict=True):
             if theirs.docids != ours.docids or theirs.scores.tobytes() != ours.scores.tobytes():
                 raise RuntimeError(f"two rankings of {k} hits differ")
     lucenes, compileds = (len(queries) / total for total in seconds)

@@ -11,6 +11,7 @@ from repro.base.files import read_json
 from repro.forecast.steps import DOCUMENTS
 from repro.models.systems import System
 from repro.models.weights import Weights
+from repro.pipeline.searching import LUCENE, scorer_of
 
 ENOUGH = 1000
 """Texts, or queries, from which on a manifest's rate counts for more than a calibration's."""
@@ -52,7 +53,7 @@ def encoded_earlier(
 
 def searched_earlier(of: SystemArtifacts, threads: int) -> Earlier | None:
     """Return what searching the very same index took here with other queries, by the run of the most."""
-    search, found = of.options.search, []
+    search, scorer, found = of.options.search, scorer_of(of), []
     for manifest in _manifests(of.runs, f"run.*.{of.system.name}.trec"):
         match manifest:
             case {
@@ -64,6 +65,7 @@ def searched_earlier(of: SystemArtifacts, threads: int) -> Earlier | None:
                 used == threads
                 and (index, hits) == (of.index.fingerprint, search.hits)
                 and others.get("max_query_terms") == search.max_query_terms
+                and manifest.get("scorer", LUCENE) == scorer
             ):
                 found.append((queries, seconds))
     return _most(found)

@@ -24,7 +24,7 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
         raise InputError(
             f"{of.system.name} has no index, it combines runs: index the systems that it is made of instead"
         )
-    artifact, postings = of.index, of.postings
+    artifact, postings = of.index, of.postings if building.postings else None
     if building.postings and postings is None:
         raise InputError(f"--postings: the index of {of.system.name} is none of impacts")
     if _needed(of, work, building):
@@ -34,7 +34,7 @@ def index(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions = In
             locks.enter_context(artifact.making(work.wait))
             if _needed(of, work, building):
                 _build(of, work, building)
-    if building.postings and postings is not None and (work.force or not postings.is_current()):
+    if postings is not None and (work.force or not postings.is_current()):
         with held(artifact, "repro.index", of.system, work.wait), postings.making(work.wait):
             if work.force or not postings.is_current():
                 _lay_out(artifact, postings)
@@ -53,6 +53,9 @@ def _build(of: SystemArtifacts, work: WorkOptions, building: IndexingOptions) ->
     artifact = of.index
     if reason := artifact.why_unreadable():
         note(f"{artifact.path.name} {reason}: it is built anew")
+    if of.postings is not None and of.postings.manifest_path.exists():
+        with of.postings.making(work.wait):
+            of.postings.disown()
     folder = artifact.begin()
     request = IndexRequest(
         count=of.corpus.documents,

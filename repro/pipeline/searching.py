@@ -10,12 +10,14 @@ from repro.artifacts.store import Artifact
 from repro.base.energy import EnergyMeter
 from repro.base.errors import InputError
 from repro.base.progress import note, track
-from repro.cli.options import ScorerOption, WorkOptions
+from repro.cli.options import SCORERS, ScorerOption, WorkOptions
 from repro.engines.protocol import CombiningRequest, Results, SearchRequest
 from repro.formats.runs import RankedRun, write_run
 from repro.models.systems import System
 from repro.pipeline.sources import held
 from repro.postings.compiled import unavailable
+
+LUCENE, COMPILED = SCORERS
 
 
 def search(of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption = ScorerOption()) -> Artifact:
@@ -25,6 +27,8 @@ def search(of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption = Score
     scorer that is asked for cannot be used.
     """
     run = of.run
+    if scoring.scorer == COMPILED and of.postings is None:
+        raise InputError(f"--scorer compiled: {of.system.name} searches no index of impacts")
     if not work.force and run.is_current():
         return run
     with contextlib.ExitStack() as locks:
@@ -52,14 +56,10 @@ def _postings(
     of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption, locks: contextlib.ExitStack
 ) -> Path | None:
     """Return where the postings lie that are to be searched, kept as they are; None to search the index."""
-    if scoring.scorer == "lucene":
+    postings = of.postings
+    if scoring.scorer == LUCENE or postings is None:
         return None
-    required, postings = scoring.scorer == "compiled", of.postings
-    if postings is None:
-        if required:
-            raise InputError(f"--scorer compiled: {of.system.name} searches no index of impacts")
-        return None
-    if required:
+    if scoring.scorer == COMPILED:
         locks.enter_context(held(postings, "repro.index --postings", of.system, work.wait))
         return postings.path  # whoever opens them says why they cannot be searched
     if not postings.is_current():
@@ -113,9 +113,23 @@ def _opened(
         return combined.results, {"parameters": combined.parameters}
     request = SearchRequest(of.index.path, of.options, threads, postings)
     if engine.encodes:
-        facts = {"scorer": "compiled" if postings else "lucene"} if engine.has_impacts else {}
-        return engine.search(of.queries.path, request, stack), facts
+        return engine.search(of.queries.path, request, stack), _scored_by(of, postings)
     return engine.search(of.topics, request, stack), {}
+
+
+def _scored_by(of: SystemArtifacts, postings: Path | None) -> dict[str, Any]:
+    """Return what a run's manifest tells of who added impacts up, and what that takes beside the index."""
+    if of.postings is None:
+        return {}
+    if postings is None:
+        return {"scorer": LUCENE}
+    return {"scorer": COMPILED, "postings_bytes": (of.postings.manifest() or {})["bytes"]}
+
+
+def scorer_of(of: SystemArtifacts) -> str:
+    """Return who adds impacts up when nobody is asked for: what lies there and can be used decides."""
+    laid_out = of.postings is not None and of.postings.is_current()
+    return COMPILED if laid_out and not unavailable() else LUCENE
 
 
 def _seconds_of(part: SystemArtifacts) -> float:

@@ -13,7 +13,8 @@ from repro.compiled.native import CURE, UnusableLibraryError, libraries, load
 from repro.postings.layout import WINDOW, Postings
 
 ABI = 1
-"""What the library must answer to ``search_abi``, as in native/search.c."""
+NONE = 0
+"""What the library must answer to ``search_abi`` (native/search.c); one without a search answers NONE."""
 
 
 class Index(ctypes.Structure):
@@ -77,6 +78,8 @@ def _library() -> tuple[ctypes.CDLL | None, str | None]:
             library = load(path)
             if (abi := library.search_abi(), library.search_window()) == (ABI, WINDOW):
                 return _typed(library), None
+            if abi == NONE:
+                return None, "the C compiler at installation builds none (GCC or Clang does)"
             reason = f"{path} is of another build (ABI {abi}, expected {ABI}); {CURE}"
         except AttributeError:
             reason = f"{path} is of another build (it lacks a function); {CURE}"

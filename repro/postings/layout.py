@@ -78,10 +78,7 @@ def windows(documents: int) -> int:
 
 
 def write(folder: Path, documents: int, lists: Iterable[PostingsList], docids: list[bytes]) -> int:
-    """Write postings and ids of ``documents``, in the order of their numbers; return the number of postings.
-
-    ``docids`` is emptied, to save memory.
-    """
+    """Write postings and ids, in the order of the documents' numbers; return the number of postings."""
     terms: list[str] = []
     facts: list[tuple[int, int, int, int]] = []
     with open(folder / "lists.bin", "wb") as file:
@@ -138,16 +135,42 @@ def read(folder: Path) -> Postings:
         for name, array in arrays.items():
             if array.dtype != np.dtype(ARRAYS[name]):
                 raise ValueError(f"{name}.npy has another type")
-        of_lists = {len(terms), *(len(arrays[name]) for name in ("start", "count", "largest", "kind"))}
-        if len(of_lists) != 1 or len(arrays["docid"]) != len(arrays["rank"]) + 1:
-            raise ValueError("its files do not belong together")
         lists, docids = (_mapped(folder / name, layout[name]) for name in ("lists.bin", "docids.bin"))
-    except (OSError, ValueError, KeyError) as error:
+        _check(terms, arrays, layout)
+    except (OSError, EOFError, ValueError, KeyError) as error:
         raise InputError(
             f"{folder} holds no postings that can be read: {error}; make them again with "
             "python -m repro.index --postings --force"
         ) from error
     return Postings({term: number for number, term in enumerate(terms)}, arrays, lists, docids)
+
+
+def _check(terms: object, arrays: dict[str, np.ndarray], layout: dict[str, int]) -> None:
+    """Raise ValueError for numbers that compiled code would read beyond the files by."""
+    start, count, kind = arrays["start"], arrays["count"], arrays["kind"]
+    rank, docid = arrays["rank"], arrays["docid"]
+    if (
+        not isinstance(terms, list)
+        or len({len(terms), len(start), len(count), len(kind), len(arrays["largest"])}) != 1
+    ):
+        raise ValueError("its lists do not belong together")
+    if len(docid) != len(rank) + 1:
+        raise ValueError("its ids do not belong together")
+    documents, of = len(rank), windows(len(rank))
+    size = np.select(
+        [kind == ROW, kind == LIST, kind == PAIRS],
+        [of * WINDOW, 4 * (of + 1) + 3 * count, 8 * count],
+        layout["lists.bin"] + 1,  # no such form
+    )
+    if (start < 0).any() or (count < 0).any() or (start + size > layout["lists.bin"]).any():
+        raise ValueError("a list goes beyond lists.bin")
+    if (
+        (rank >= documents).any()
+        or docid[0] != 0
+        or docid[-1] != layout["docids.bin"]
+        or (np.diff(docid) < 0).any()
+    ):
+        raise ValueError("its ids are not in their places")
 
 
 def _mapped(path: Path, size: int) -> np.ndarray:

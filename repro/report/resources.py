@@ -27,8 +27,9 @@ class Resources:
     ``parameters`` counts the model's; ``document_terms`` and ``query_terms`` are mean numbers of non-zero
     terms, or a dense model's dimensions; ``flops`` is the expected number of products for a query and a
     document (``evaluation.flops``), of the impacts that are searched; ``index_bytes`` is the size of the
-    index on disk. Rates are a second's: documents encoded, queries searched, and queries encoded and
-    searched. Joules are the machine's while documents were encoded, and queries encoded and searched.
+    index on disk, with its postings if these were searched. Rates are a second's: documents encoded, queries
+    searched, and queries encoded and searched. Joules are the machine's while documents were encoded, and
+    queries encoded and searched.
     """
 
     parameters: int | None = None
@@ -72,7 +73,10 @@ def manifest_of(artifact: Artifact) -> dict[str, Any]:
 
 def _set_size(found: dict[str, Any], of: SystemArtifacts) -> None:
     _set(found, "parameters", _parameters(of) or None, "there is no model")
-    _set(found, "index_bytes", None if of.engine.combines else manifest_of(of.index)["bytes"], COMBINES)
+    if of.engine.combines:
+        _set(found, "index_bytes", None, COMBINES)
+    else:
+        found["index_bytes"] = manifest_of(of.index)["bytes"] + manifest_of(of.run).get("postings_bytes", 0)
 
 
 def _set_encoded(found: dict[str, Any], of: SystemArtifacts, flops: bool) -> None:

@@ -43,7 +43,11 @@ ORIGINS = {
         "texts.",
         False,
     ),
-    "index_bytes": Origin(("index",), "Size of the index on disk when it was built.", False),
+    "index_bytes": Origin(
+        ("index",),
+        "Size of the index on disk when it was built, with its postings if compiled code has searched these.",
+        False,
+    ),
     "documents_per_second": Origin(
         ("encode documents",), "Documents by the seconds that encoding them took."
     ),

@@ -147,13 +147,30 @@ def test_an_index_without_a_document(builds, tmp_path):
 
 def test_damaged_postings_are_refused(tmp_path):
     _, postings = indexes(tmp_path, draw(random.Random(1), 50, 9), indexing.Indexing(1))
+
+    def refused(reason):
+        with pytest.raises(InputError, match=rf"no postings that can be read: .*{reason}.*--postings"):
+            layout.read(postings)
+
+    for name, other, reason in [
+        ("start.npy", lambda array: array + 64, "a list goes beyond"),
+        ("kind.npy", lambda array: array + 7, "a list goes beyond"),
+        ("count.npy", lambda array: array[1:], "lists do not belong together"),
+        ("docid.npy", lambda array: array[::-1], "ids are not in their places"),
+        ("rank.npy", lambda array: array + 1, "ids are not in their places"),
+    ]:
+        whole = (postings / name).read_bytes()
+        np.save(postings / name, np.ascontiguousarray(other(np.load(postings / name))))
+        refused(reason)
+        (postings / name).write_bytes(b"")
+        refused("")
+        (postings / name).write_bytes(whole)
+    (postings / "terms.json").write_text("3")
+    refused("lists do not belong together")
     with open(postings / "lists.bin", "r+b") as file:
         file.truncate(64)
-    with pytest.raises(InputError, match=r"lists\.bin is cut short; make them again with .*--postings"):
-        PostingsSearcher(postings, 1)
+    refused(r"lists\.bin is cut short")
     (postings / "rank.npy").unlink()
-    with pytest.raises(InputError, match=r"holds no postings that can be read: .*rank\.npy"):
-        PostingsSearcher(postings, 1)
+    refused(r"rank\.npy")
     (postings / "layout.json").unlink()
-    with pytest.raises(InputError, match=r"layout\.json is missing"):
-        PostingsSearcher(postings, 1)
+    refused(r"layout\.json is missing")

@@ -6,7 +6,10 @@ import shutil
 import pytest
 from conftest import copy_measured_sample, refused, run, run_here, succeed
 
+from repro.cli.options import CollectionOptions, RunsOptions, WorkOptions
+from repro.pipeline.opening import open_artifacts
 from repro.postings.compiled import unavailable
+from repro.report.resources import resources
 
 if reason := unavailable():
     pytest.skip(reason, allow_module_level=True)
@@ -61,6 +64,28 @@ def test_postings_of_another_index_are_not_searched(folder, index):
     assert "repro.index --postings" in message
 
 
+def test_postings_of_an_index_that_was_built_anew_are_not_searched(folder, index):
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
+    succeed("repro.index", *SYSTEM, "--force", cwd=folder, by=run_here)
+    assert searched(folder)[1] == "lucene"
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
+    assert searched(folder)[1] == "compiled"
+
+
+def test_a_row_counts_the_postings_that_were_searched(folder, index):
+    def index_bytes():
+        work, runs = WorkOptions(folder / "work"), RunsOptions(folder / "runs")
+        of = open_artifacts("splade-tiny", CollectionOptions(), work, runs=runs)
+        return resources(of, flops=False).index_bytes
+
+    searched(folder)
+    before = index_bytes()
+    succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
+    searched(folder)
+    postings = json.loads(index.with_name(f"{index.name}.postings.manifest.json").read_text())["bytes"]
+    assert index_bytes() == before + postings
+
+
 def test_without_compiled_code_the_index_is_searched(folder, index):
     succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
     done = run("repro.search", *SYSTEM, "--force", cwd=folder, REPRO_NATIVE="0")
@@ -77,3 +102,5 @@ def test_only_indexes_of_impacts_have_postings(folder):
         "repro.search", "--system", "bm25", "--force", "--scorer", "compiled", cwd=folder, by=run_here
     )
     assert "bm25 searches no index of impacts" in message
+    message = refused("repro.search", "--system", "bm25", "--scorer", "compiled", cwd=folder, by=run_here)
+    assert "bm25 searches no index of impacts" in message  # also of a run that is current
