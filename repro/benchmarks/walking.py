@@ -127,7 +127,6 @@ def _write(folder: Path, sources: Sequence[Path], count: int, text: str) -> None
 def encode(way: Way) -> Walked:
     """Encode so many passages into shards, as ``repro.encode`` does."""
     from repro.engines.splade import SpladeWriter
-    from repro.pipeline.encoding import CHUNK
 
     system = find_system(way.system)
     writer = SpladeWriter(system, resolve(system), EncodingOptions(), way.threads)
@@ -137,7 +136,7 @@ def encode(way: Way) -> Walked:
     def chunks() -> "Iterator[list[Text]]":
         reordered = _reordered(texts, way.passages)
         with bar(way.passages, "encoding", "passages") as progress:
-            while chunk := list(itertools.islice(reordered, CHUNK)):
+            while chunk := list(itertools.islice(reordered, writer.window)):
                 yield chunk
                 progress.update(len(chunk))
 

@@ -22,6 +22,14 @@ def start_workers(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
 
+def start_streams(device: torch.device) -> ThreadPoolExecutor:
+    """Return a pool of two threads that each compute on a stream of their own of a GPU: while one waits for
+    its results, the other's batch is computed.
+    """
+    torch.cuda.synchronize(device)  # weights are there before another stream reads them
+    return ThreadPoolExecutor(2, initializer=lambda: torch.cuda.set_stream(torch.cuda.Stream(device)))
+
+
 def start(
     workers: ThreadPoolExecutor,
     encode: Callable[[list[np.ndarray]], Sequence[T]],

@@ -20,6 +20,12 @@ Results = Iterator[tuple[str, dict[str, float]]]
 """(query id, {docid: score}), a query at a time."""
 
 
+WINDOW, CUDA_WINDOW = 4096, 65_536
+"""Texts encoded at a time, which is what is held in memory of them: on a GPU more, as those of one length are
+computed together and have to fill it.
+"""
+
+
 class ShardWriter(Protocol):
     """A loaded model that writes encoded texts, a shard at a time."""
 
@@ -27,6 +33,8 @@ class ShardWriter(Protocol):
     """Number of parameters of the model."""
     settings: dict[str, str]
     """The way it encodes here, for the manifest: what decides no more than a rounding."""
+    window: int
+    """Texts that it wants at a time."""
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
         """Write shard ``number`` of ``part`` (documents or queries); return its counts (``texts``, ...)."""

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.lucene import LuceneIndexes, lucene_settings
-from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text
+from repro.engines.protocol import (
+    CUDA_WINDOW,
+    WINDOW,
+    IndexRequest,
+    Results,
+    SearchRequest,
+    ShardWriter,
+    Text,
+)
 from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, strongest, write_shard
 from repro.models.systems import System
 from repro.models.weights import Weights
@@ -122,7 +130,7 @@ class ImpactWriter:
         self.encoder, self.scale, self.settings = encoder, scale, settings
         self.lengths = {"documents": system.max_length, "queries": system.query_max_length}
         self.prefixes = {"documents": system.passage_prefix, "queries": system.query_prefix}
-        self.parameters = encoder.parameters
+        self.parameters, self.window = encoder.parameters, WINDOW
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's file."""
@@ -163,6 +171,8 @@ class SpladeWriter(ImpactWriter):
             "kernels": kernels.level if kernels else "none",
         }
         super().__init__(encoder, system, encoding.scale, settings)
+        if encoder.device.type == "cuda":
+            self.window = CUDA_WINDOW
 
 
 def _ahead(

@@ -25,9 +25,6 @@ from repro.models.weights import Weights
 from repro.pipeline.linking import link_model
 from repro.pipeline.sources import held
 
-CHUNK = 4096
-"""Texts encoded at a time: what is held in memory."""
-
 
 class Finished(TypedDict):
     """The whole shards of a folder, in their order, and the time and energy that they took."""
@@ -117,7 +114,7 @@ def write_shards(
         progress.update(done)
         while shard := list(itertools.islice(texts, 1)):
             rest = itertools.islice(texts, portion.shard_size - 1)
-            chunks = _chunks(itertools.chain(shard, rest), progress)
+            chunks = _chunks(itertools.chain(shard, rest), writer.window, progress)
             number = portion.first + len(finished["shards"])
             counts = writer.write(folder, number, chunks, part)
             for path in [*writer.files(folder, number), folder]:
@@ -205,10 +202,10 @@ def facts(
     }
 
 
-def _chunks(texts: Iterable[Text], progress: tqdm) -> Iterator[list[Text]]:
-    """Yield lists of CHUNK texts, and move the bar once each was dealt with."""
+def _chunks(texts: Iterable[Text], size: int, progress: tqdm) -> Iterator[list[Text]]:
+    """Yield lists of ``size`` texts, and move the bar once each was dealt with."""
     texts = iter(texts)
-    while chunk := list(itertools.islice(texts, CHUNK)):
+    while chunk := list(itertools.islice(texts, size)):
         yield chunk
         progress.update(len(chunk))
 

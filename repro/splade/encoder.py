@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from repro.base.errors import InputError
-from repro.compiled.batches import start_workers
+from repro.compiled.batches import start_streams, start_workers
 from repro.compiled.body import CompiledBody, compiles
 from repro.models.systems import MAX_LENGTH, own_system, table_systems
 from repro.models.weights import resolve
@@ -80,7 +80,7 @@ class SpladeEncoder(TermEncoder):
         self._rows = RowEncoder(
             CompiledBody(body) if compiles(body) else ModelBody(body),
             MaxPooledHead(output.weight, bias_of(output, self.vocabulary), self.method),
-            start_workers(self.threads),
+            start_streams(self.device) if self.device.type == "cuda" else start_workers(self.threads),
         )
 
     def _encode(self, texts: list[str], max_length: int) -> csr_matrix:

@@ -27,14 +27,13 @@ def choose_method(precision: str, dimensions: int, device: torch.device) -> str:
     """Return how ``precision`` is reached here: int8 or bf16 screening, float32, or unscreened bf16.
 
     exact: int8 with the compiled kernels (``native.LEVELS``), else bfloat16 where the processor has units
-    for it, else blocked float32.
+    for it, else blocked float32. A GPU has the latter: screening leaves each text terms of its own, and so a
+    product for each text, which keeps it waiting.
     """
-    if precision == "float32":
+    if precision == "float32" or (precision == "exact" and device.type == "cuda"):
         return "float32"
     if precision == "bf16":
         return "unscreened bf16"
-    if device.type == "cuda":
-        return "bf16 screening"
     if dimensions % 4 == 0 and dimensions <= MOST_DIMENSIONS and native.kernels() is not None:
         return "int8 screening"
     onednn = torch.backends.mkldnn.is_available()  # not in torch for Apple's processors
@@ -118,14 +117,17 @@ class MaxPooledHead:
             )
 
     def _pool_all(self, hidden: Tensor) -> list[Row]:
-        """Pool every term's products, in float32 or unscreened bfloat16."""
+        """Pool every term's products, in float32 or unscreened bfloat16.
+
+        The positive ones of all texts are gathered at once: a GPU is waited for once a batch.
+        """
         states = hidden.to(self.factor.dtype)
         pooled = [max_product(states, self.factor[part]) + self.bias[part] for part in blocks(self.factor)]
-        rows = []
-        for logits in torch.cat(pooled, dim=1):
-            terms = (logits > 0).nonzero().squeeze(1).int()
-            rows.append(_positive(terms.cpu().numpy(), logits[terms].cpu().numpy()))
-        return rows
+        logits = torch.cat(pooled, dim=1)
+        texts, terms = (logits > 0).nonzero(as_tuple=True)
+        weights = np.log1p(logits[texts, terms].cpu().numpy())
+        ends = np.searchsorted(texts.cpu().numpy(), np.arange(1, len(hidden)))
+        return list(zip(np.split(terms.int().cpu().numpy(), ends), np.split(weights, ends)))
 
 
 def _largest(numbers: Tensor) -> float:

@@ -46,7 +46,7 @@ from repro.base.errors import InputError
 from repro.compiled.kernels import LARGEST, Bytes, Kernels, TermBounds, TextBounds
 
 BLOCK = 1024
-"""Terms in a block of the torch paths: with some hundred tokens, the products stay in a core's L2 cache."""
+"""Terms in a block of torch's products: with some hundred tokens, they stay in a core's L2 cache."""
 CUDA_BLOCK = 8192
 NOT_FINITE = "the model's numbers are not finite: its weights are damaged, or training diverged"
 
@@ -126,7 +126,7 @@ class Int8Screening:
 
 
 class Bf16Screening:
-    """The same with torch's products of bfloat16, on a CPU or a GPU."""
+    """The same with torch's products of bfloat16, where no kernels are compiled."""
 
     def __init__(self, weight: Tensor, bias: Tensor, safety: float = 1.0) -> None:
         self.safety = safety

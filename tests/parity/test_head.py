@@ -292,7 +292,7 @@ def test_int8_products_at_their_extremes(level, signs):
 def test_methods_that_are_chosen(monkeypatch):
     assert choose_method("float32", 128, CPU) == "float32"
     assert choose_method("bf16", 128, CPU) == "unscreened bf16"
-    assert choose_method("exact", 128, torch.device("cuda")) == "bf16 screening"
+    assert choose_method("exact", 128, torch.device("cuda")) == "float32"
     monkeypatch.setattr(native, "kernels", lambda: object())
     assert choose_method("exact", 128, CPU) == "int8 screening"
     assert choose_method("exact", 102, CPU) != "int8 screening"  # the kernels take multiples of 4
@@ -319,10 +319,9 @@ def test_unscreened_bf16_is_near_but_not_exact():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
-@pytest.mark.parametrize("method", ["float32", "bf16 screening"])
-def test_gpu_gives_the_same(method):
+def test_gpu_gives_the_same():
     hidden, weight, bias = random_case(2, d=128, vocabulary=1500, spread=0.5)
-    on_gpu = MaxPooledHead(weight.cuda(), bias.cuda(), method).pool(hidden.cuda())
+    on_gpu = MaxPooledHead(weight.cuda(), bias.cuda(), "float32").pool(hidden.cuda())
     on_cpu = MaxPooledHead(weight, bias, "float32").pool(hidden)
     for (terms, weights), (expected_terms, expected) in zip(on_gpu, on_cpu):
         assert terms.tolist() == expected_terms.tolist()
