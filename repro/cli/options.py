@@ -244,6 +244,9 @@ class TableOptions:
         "and weights; exit code 1 if any figure differs",
     )
     keep_going: bool = option(False, "if a stage fails, go on with the other systems")
+    postings: bool = option(
+        False, "lay impact indexes' postings out for compiled search before they are searched (repro.index)"
+    )
     report: bool = option(True, "leave out the HTML page and the plots that show where the figures come from")
 
 

@@ -146,15 +146,19 @@ def needed(
     index = not corpus_made and (of is None or force or documents or not of.index.is_current())
     run = of is None or force or index or queries or not topics_known or not of.run.is_current()
     weighs = engine.encodes and engine.weighs_by_index
+    laid_out = of is not None and not index and of.postings is not None and of.postings.is_current()
+    lay_out = run and request.table.postings and engine.has_impacts and not (corpus_made or laid_out)
     modules = {
         "repro.encode": documents or (queries and not weighs),
-        "repro.index": index,
+        "repro.index": index or lay_out,
         # without --force, repro.search has them encoded, once there is an index
         QUERIES: force and weighs,
         "repro.search": run,
     }
     own = tuple(
-        _stage(request, module, name, system, corpus_made) for module, required in modules.items() if required
+        _stage(request, module, name, system, corpus_made, lay_out)
+        for module, required in modules.items()
+        if required
     )
     return Needed(name, system, of, (), documents, queries, index, run, own)
 
@@ -166,7 +170,14 @@ def stages(
     return needed(request, name, of, True, corpus_made, every).stages
 
 
-def _stage(request: TableRequest, module: str, name: str, system: System, corpus_made: bool = False) -> Stage:
+def _stage(
+    request: TableRequest,
+    module: str,
+    name: str,
+    system: System,
+    corpus_made: bool = False,
+    lay_out: bool = False,
+) -> Stage:
     """Return a stage with the options that it takes of those that the system's engine reads."""
     options = request.systems
     groups: dict[str, list[EncodingOptions | Bm25Options | DenseOptions | SearchOptions]] = {
@@ -179,6 +190,7 @@ def _stage(request: TableRequest, module: str, name: str, system: System, corpus
     common = ["--collection", request.collection.collection]
     common += ["--split", request.collection.split] if request.collection.split else []
     common += ["--only", "queries"] if module == "repro.encode" and corpus_made else []
+    common += ["--postings"] if module == "repro.index" and lay_out else []
     if module in ("repro.encode", "repro.index") and system.documents_of:
         # One with a run of its own, as a row or a part of one, encodes its queries, too: by the same stage.
         singles = itertools.chain.from_iterable(map(single_names, _named(request)))

@@ -86,6 +86,25 @@ def test_a_row_counts_the_postings_that_were_searched(folder, index):
     assert index_bytes() == before + postings
 
 
+def test_a_table_has_them_laid_out_before_it_searches(folder, index):
+    expected, _ = searched(folder)
+    table = ["--systems", "bm25,splade-tiny", "--postings", "--threads", "2"]
+    commands = succeed("repro.table", *table, "--dry-run", cwd=folder, by=run_here)
+    assert commands == ""  # nothing is searched
+    (run_file,) = (folder / "runs").glob("*.splade-tiny.trec")
+    run_file.unlink()
+    commands = succeed("repro.table", *table, "--dry-run", cwd=folder, by=run_here).splitlines()
+    assert [line.split()[2] for line in commands] == ["repro.index", "repro.search"]
+    assert "--postings" in commands[0].split() and "--postings" not in commands[1].split()
+    succeed("repro.table", *table, cwd=folder, by=run_here)
+    manifest = json.loads(run_file.with_name(f"{run_file.name}.manifest.json").read_text())
+    assert (run_file.read_bytes(), manifest["scorer"]) == (expected, "compiled")
+    run_file.unlink()
+    (command,) = succeed("repro.table", *table, "--dry-run", cwd=folder, by=run_here).splitlines()
+    assert "repro.search" in command  # they are current
+    searched(folder)
+
+
 def test_without_compiled_code_the_index_is_searched(folder, index):
     succeed("repro.index", *SYSTEM, "--postings", cwd=folder, by=run_here)
     done = run("repro.search", *SYSTEM, "--force", cwd=folder, REPRO_NATIVE="0")
