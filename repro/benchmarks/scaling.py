@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from repro.artifacts.store import Artifact
+from repro.base.files import folder_bytes, remove
 from repro.base.progress import track
 from repro.benchmarks.contest import Contestant
 from repro.benchmarks.worker import SECONDS, Figures, Work
@@ -28,8 +29,8 @@ def name(size: int) -> str:
     return f"{size:,} documents"
 
 
-def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) -> None:
-    """Write vectors, as many as the largest size, to ``folder``/drawn, unless they are there.
+def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) -> Artifact:
+    """Write vectors, as many as the largest size, to ``folder``/drawn, unless they are there; return them.
 
     Each is mixed of two real ones, so that terms are as frequent, and vectors as long, as theirs; the same
     vectors each time. ``fingerprint`` is that of the real ones.
@@ -38,18 +39,30 @@ def draw(vectors: Path, fingerprint: str, folder: Path, sizes: Sequence[int]) ->
     artifact = Artifact(folder / "drawn", inputs)
     with artifact.making():
         if artifact.is_current():
-            return
+            return artifact
         real = [list(vector.vector.items()) for vector in read_vectors(vectors)]
         partial = artifact.begin()
         drawn = track(draw_vectors(real, max(sizes)), max(sizes), "drawing", "documents")
         for number, (start, end) in enumerate(pairwise(_cuts(sizes))):
             write_shard(shard_path(partial, number), itertools.islice(drawn, end - start))
         artifact.finish(partial)
+    return artifact
 
 
 def _cuts(sizes: Sequence[int]) -> list[int]:
     """Return where shards begin and end: at each size, too, so that its documents are whole shards."""
     return sorted({*range(0, max(sizes), SHARD_DOCUMENTS), *sizes})
+
+
+def link_first(folder: Path, sizes: Sequence[int], size: int) -> Path:
+    """Return a folder of links to the first ``size`` of the vectors that were drawn for ``sizes``."""
+    vectors = folder / f"first-{size}"
+    remove(vectors)
+    vectors.mkdir()
+    for shard in range(_cuts(sizes).index(size)):
+        source = shard_path(folder / "drawn", shard)
+        (vectors / source.name).symlink_to(source)
+    return vectors
 
 
 def contestants(
@@ -73,20 +86,14 @@ def index(
     folder: str, sizes: list[int], queries: list[str], hits: int, threads: int, memory: int, size: int
 ) -> Work:
     """Index the first ``size`` documents, lay the postings out, then search both with all queries."""
-    from repro.base.files import folder_bytes, remove
     from repro.benchmarks.searching import encoded
     from repro.lucene.indexing import Indexing, build_impact_index
     from repro.lucene.searching import BatchSearcher, impact_query
     from repro.postings.building import build_postings
     from repro.postings.searching import PostingsSearcher
 
-    vectors, to = Path(folder) / f"first-{size}", Path(folder) / f"index-{size}"
+    vectors, to = link_first(Path(folder), sizes, size), Path(folder) / f"index-{size}"
     postings = Path(folder) / f"postings-{size}"
-    remove(vectors)
-    vectors.mkdir()
-    for shard in range(_cuts(sizes).index(size)):
-        source = shard_path(Path(folder) / "drawn", shard)
-        (vectors / source.name).symlink_to(source)
     built = [impact_query(vector) for vector in encoded(queries).values()]
 
     def work() -> tuple[int, Figures]:

@@ -203,27 +203,33 @@ def dense(request: BenchRequest) -> tuple[Record, str]:
 
 
 def scale(request: BenchRequest) -> tuple[Record, str]:
-    """Index and search drawn collections of growing size; evaluate a run as long as that of MS MARCO's dev
-    set.
+    """Index and search drawn collections of growing size, and race the compiled search with block-max pruning
+    on them; evaluate a run as long as that of MS MARCO's dev set.
     """
-    from repro.benchmarks import evaluating, scaling
+    from repro.benchmarks import block_max, evaluating, scaling
 
     options, folder = request.options, request.folder.resolve()
     drawn = evaluating.DrawnRun(str(folder / "evaluation"), options.queries, options.hits)
     evaluators = evaluating.contestants(drawn)
     sized = [scaling.name(size) for size in options.sizes]
-    request.check_names([*sized, *(one.name for one in evaluators)])
+    pruners = [block_max.name(block) for block in options.blocks]
+    request.check_names([*sized, *pruners, *(one.name for one in evaluators)])
     record: Record = {"stage": "scale"}
     texts = []
-    if any(map(request.takes, sized)):
+    if any(map(request.takes, [*sized, *pruners])):
         queries, documents = request.encoded_queries(), request.artifacts(request.splits[0]).documents
         vectors = request.reading(documents, "encode")
-        scaling.draw(vectors, documents.fingerprint, folder / "scale", options.sizes)
+        collection = scaling.draw(vectors, documents.fingerprint, folder / "scale", options.sizes)
+    if any(map(request.takes, sized)):
         racers = scaling.contestants(
             folder / "scale", options.sizes, queries, options.hits, request.work.threads, options.memory
         )
         hits, memory = options.hits, options.memory
         record, text = race(request, racers, "documents a second", hits=hits, memory=memory)
+        texts.append(text)
+    if any(map(request.takes, pruners)):
+        pruned, text = block_max.race_sizes(request, collection, queries)
+        record |= pruned
         texts.append(text)
     if any(request.takes(one.name) for one in evaluators):
         evaluating.make(drawn)

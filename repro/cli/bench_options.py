@@ -137,6 +137,13 @@ class BenchOptions:
         type=positive("documents"),
         metavar="N",
     )
+    blocks: tuple[int, ...] = option(
+        (),
+        "of scale: race the compiled search with block-max pruning (pip install bmp), blocks of so many "
+        "documents (default: none; 8,16,32,64 are usual), every Nth query",
+        type=listed(positive("blocks")),
+        metavar="N,N",
+    )
     queries: int = option(
         55_578,
         "of scale, walk: queries of the run that is evaluated (default: 55578, as in MS MARCO's dev set; at "

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from repro.benchmarks.block_max import weighed
 from repro.cli.export_options import CiffOptions
 from repro.exporting.ciff import write_index
 from repro.library.index import Index
@@ -13,8 +14,6 @@ bmp = pytest.importorskip("bmp", reason="bmp is not installed: pip install bmp")
 DOCUMENTS, TERMS = 600, 80
 DEPTH = 10
 """Few of the documents: BMP 0.2.8 never scores the last of the blocks that it has ordered by their bounds."""
-LARGEST_QUERY_WEIGHT = 32
-"""BMP's own; heavier queries are scaled down to it."""
 
 
 def vectors(seed: int, count: int, size: int, largest: int) -> list[dict[str, int]]:
@@ -25,12 +24,6 @@ def vectors(seed: int, count: int, size: int, largest: int) -> list[dict[str, in
         {f"t{term}": int(rng.integers(1, largest + 1)) for term in chosen}
         for chosen in (rng.choice(TERMS, size, replace=False, p=shares / shares.sum()) for _ in range(count))
     ]
-
-
-def as_bmp_weighs(query: dict[str, int]) -> dict[str, int]:
-    """Return the weights that BMP gives a query's terms, in its 32-bit floats."""
-    scale = np.float32(LARGEST_QUERY_WEIGHT) / np.float32(max(query.values()))
-    return {term: int(np.ceil(np.float32(weight) * scale)) for term, weight in query.items()}
 
 
 @pytest.mark.parametrize("largest", [200, 400])
@@ -49,7 +42,7 @@ def test_bmp_finds_the_same_but_for_ties(tmp_path, largest):
     searcher = bmp.Searcher(str(tmp_path / "index.bmp"))
     queries = vectors(2, 20, 6, 100)
     with BatchSearcher(index.path, 1) as ours:
-        rankings = ours.search([impact_query(as_bmp_weighs(query)) for query in queries], DEPTH)
+        rankings = ours.search([impact_query(weighed(query)) for query in queries], DEPTH)
         for query, ranking in zip(queries, rankings, strict=True):
             weights = {term: float(weight) for term, weight in query.items()}
             docids, scores = searcher.search(weights, k=DEPTH, alpha=1.0, beta=1.0)

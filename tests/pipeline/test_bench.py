@@ -6,6 +6,8 @@ import pandas
 import pytest
 from conftest import refused, run, succeed
 
+from repro.benchmarks import block_max
+
 ENCODE = ["--shape", "tiny", "--limit", "20", "--every", "10", "--rounds", "1", "--threads", "2"]
 BLOCK = "<!-- bench encode splade-random-tiny -->\n<!-- /bench encode splade-random-tiny -->\n"
 
@@ -106,6 +108,34 @@ def test_a_row_is_walked_at_a_size_that_is_not_at_hand(encoded):
         seconds[0] == round(300 / found["ours"]["rate"]) or abs(300 / found["ours"]["rate"] - seconds[0]) <= 1
     )
     assert f"= {sum(seconds):,} s, " in printed
+
+
+def test_compiled_search_is_raced_with_block_max_pruning(encoded):
+    pytest.importorskip("bmp", reason="bmp is not installed: pip install bmp")
+    arguments = ["--sizes", "300", "--hits", "50", "--blocks", "8", "--every", "2", "--rounds", "1"]
+    printed = succeed("repro.bench", "scale", *arguments, "--only", "bmp", "--json", "bmp.json", cwd=encoded)
+    found = json.loads((encoded / "bmp.json").read_text())
+    assert found["differing"] == 0 and [race["hits"] for race in found["block_max"]] == [10, 50]
+    for race in found["block_max"]:
+        assert race["fastest_peer"] == "bmp, blocks of 8" and race["queries"] > 10
+        assert race["ours"]["rate"] > 0 and f"**{race['ratio']} x**" in printed
+    # few hits of 300 documents: bmp leaves out the last block, which has none of them
+    assert f"{race['queries']} of {race['queries']} with bmp, blocks of 8" in printed
+
+
+def test_block_max_pruning_that_is_not_installed_is_told(monkeypatch):
+    monkeypatch.setattr(block_max.importlib.util, "find_spec", lambda name: None)
+    record, text = block_max.race_sizes(None, None, [])
+    assert record["block_max"] == text == "bmp was not raced: it is not installed (pip install bmp)"
+
+
+def test_a_better_score_of_a_peer_is_counted():
+    ours = (["a", "b"], [9.0, 4.0])
+    assert not block_max._is_wrong(ours, ["a"], [9.0])  # it lacks a hit
+    assert not block_max._is_wrong(ours, ["a", "c"], [9.0, 4.0])  # of those that tie
+    assert block_max._is_wrong(ours, ["a", "c"], [9.0, 5.0])
+    assert block_max._is_wrong(ours, ["b", "a"], [9.0, 4.0])
+    assert block_max._is_wrong(ours, ["a", "b", "c"], [9.0, 4.0, 1.0])
 
 
 def test_a_name_that_no_contestant_has_is_refused_before_any_work(tmp_path):
