@@ -16,6 +16,7 @@ from repro.cli.options import (
     CollectionOptions,
     DenseOptions,
     EncodingOptions,
+    IndexesOption,
     QueryOptions,
     RunsOptions,
     ScorerOption,
@@ -28,6 +29,7 @@ from repro.cli.options import (
 from repro.cli.parsing import add_options, read_options
 from repro.cli.stages import stage
 from repro.models.systems import part_names
+from repro.pipeline.merging import with_indexes
 from repro.pipeline.opening import open_artifacts
 from repro.pipeline.searching import search
 
@@ -41,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         SystemOption,
         SearchOptions,
         ScorerOption,
+        IndexesOption,
         QueryOptions,
         TagOption,
         Bm25Options,
@@ -53,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     collection, work = read_options(CollectionOptions, parsed), read_options(WorkOptions, parsed)
     options, runs = read_system_options(parsed), read_options(RunsOptions, parsed)
     of = open_artifacts(parsed.system, collection, work, options, runs)
+    if indexes := read_options(IndexesOption, parsed).index:
+        of = with_indexes(of, indexes)
     # what may load torch has a process of its own, since FAISS, which may be loaded here, never shares one
     again = WorkOptions(work.work, force=False, wait=work.wait, threads=work.threads)
     for name, part in zip(part_names(parsed.system), of.parts):

@@ -43,7 +43,7 @@ class SystemArtifacts:
     """The artifacts of one system on one collection.
 
     ``weights`` are those that it encodes or re-ranks with, None without a model; ``parts`` are the artifacts
-    of the systems whose runs it combines.
+    of the systems whose runs it combines; ``given`` are indexes that are searched in the place of its own.
     """
 
     collection: Collection
@@ -54,6 +54,7 @@ class SystemArtifacts:
     runs: Path
     options: SystemOptions
     parts: tuple["SystemArtifacts", ...] = ()
+    given: tuple[Artifact, ...] = ()
 
     @property
     def engine(self) -> TextEngine | EncodingEngine | CombiningEngine:
@@ -128,9 +129,12 @@ class SystemArtifacts:
         engine = self.engine
         if engine.combines or not engine.has_impacts:
             return None
-        inputs = {"stage": "postings", "format": FORMATS["postings"], "index": self.index.fingerprint}
-        path = self.index.path.with_name(f"{self.index.path.name}.postings")
-        return Artifact(path, inputs, facts=("counts", "bytes"))
+        return postings_of(self.index)
+
+    @property
+    def searched(self) -> tuple[Artifact, ...]:
+        """The indexes that a run comes from: those that were given, or the system's own."""
+        return self.given or (self.index,)
 
     @cached_property
     def run(self) -> Artifact:
@@ -154,6 +158,8 @@ class SystemArtifacts:
             weights = {"weights": self.weights.sha256} if self.weights else {}
             return {"runs": [part.run.fingerprint for part in self.parts], **weights}
         queries = self.queries.fingerprint if self.engine.encodes else queries_checksum(self.topics)
+        if self.given:
+            return {"indexes": [index.fingerprint for index in self.given], "queries": queries}
         return {"index": self.index.fingerprint, "queries": queries}
 
     @property
@@ -196,3 +202,9 @@ class SystemArtifacts:
         }
         path = self.work / "encoded" / self.collection.corpus / name
         return Artifact(path, inputs, facts=("counts", "parameters", "settings"))
+
+
+def postings_of(index: Artifact) -> Artifact:
+    """Return the postings that lie, or may lie, beside an index of impacts."""
+    inputs = {"stage": "postings", "format": FORMATS["postings"], "index": index.fingerprint}
+    return Artifact(index.path.with_name(f"{index.path.name}.postings"), inputs, facts=("counts", "bytes"))

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from repro.cli.parsing import Group, number, option, positive, read_options, tag
+from repro.cli.parsing import Group, listed, number, option, positive, read_options, tag
 from repro.formats.runs import TIES
 
 PRECISIONS = ("exact", "float32", "bf16")
@@ -147,6 +147,19 @@ class ScorerOption:
         "of impacts: lucene (the index) or compiled (what python -m repro.index --postings made of it); "
         "default: compiled if that is there",
         choices=SCORERS,
+    )
+
+
+@dataclass(frozen=True)
+class IndexesOption:
+    """Indexes that are searched together in the place of the collection's own."""
+
+    index: tuple[Path, ...] = option(
+        (),
+        "search these indexes of parts of a collection, results merged exactly as from one of all (sparse "
+        "systems, and dense ones with flat or float16 indexes; default: the collection's own)",
+        type=listed(Path),
+        metavar="FOLDER,FOLDER",
     )
 
 

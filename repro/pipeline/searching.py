@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from repro.artifacts.graph import SystemArtifacts
+from repro.artifacts.graph import SystemArtifacts, postings_of
 from repro.artifacts.store import Artifact
 from repro.base.energy import EnergyMeter
 from repro.base.errors import InputError
@@ -14,6 +14,7 @@ from repro.cli.options import SCORERS, ScorerOption, WorkOptions
 from repro.engines.protocol import CombiningRequest, Results, SearchRequest
 from repro.formats.runs import RankedRun, write_run
 from repro.models.systems import System
+from repro.pipeline.merging import merge
 from repro.pipeline.sources import held
 from repro.postings.compiled import unavailable
 
@@ -34,7 +35,7 @@ def search(of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption = Score
     with contextlib.ExitStack() as locks:
         for source, command, system in _sources(of):
             locks.enter_context(held(source, command, system, work.wait))
-        postings = _postings(of, work, scoring, locks)
+        postings = [_postings(of, index, work, scoring, locks) for index in _indexes(of)]
         locks.enter_context(run.making(work.wait))
         if work.force or not run.is_current():
             _search(of, work.threads, postings)
@@ -45,20 +46,29 @@ def _sources(of: SystemArtifacts) -> list[tuple[Artifact, str, System]]:
     """Return the artifacts that a run comes from, each with the command and the system that make it."""
     if of.engine.combines:
         return [(part.run, "repro.search", part.system) for part in of.parts]
-    index = (of.index, "repro.index", of.system)
+    indexes = [(index, "repro.index", of.system) for index in of.searched]
     if not of.engine.encodes:
-        return [index]
+        return indexes
     queries = (of.queries, "repro.encode --only queries", of.system)
-    return [index, queries] if of.engine.weighs_by_index else [queries, index]
+    return [*indexes, queries] if of.engine.weighs_by_index else [queries, *indexes]
+
+
+def _indexes(of: SystemArtifacts) -> list[Artifact | None]:
+    """Return the indexes that are searched; of a system that combines runs, None in their place."""
+    return [None] if of.engine.combines else list(of.searched)
 
 
 def _postings(
-    of: SystemArtifacts, work: WorkOptions, scoring: ScorerOption, locks: contextlib.ExitStack
+    of: SystemArtifacts,
+    index: Artifact | None,
+    work: WorkOptions,
+    scoring: ScorerOption,
+    locks: contextlib.ExitStack,
 ) -> Path | None:
-    """Return where the postings lie that are to be searched, kept as they are; None to search the index."""
-    postings = of.postings
-    if scoring.scorer == LUCENE or postings is None:
+    """Return where an index's postings lie that are to be searched, kept as they are; None to search it."""
+    if scoring.scorer == LUCENE or index is None or of.postings is None:
         return None
+    postings = postings_of(index)
     if scoring.scorer == COMPILED:
         locks.enter_context(held(postings, "repro.index --postings", of.system, work.wait))
         return postings.path  # whoever opens them says why they cannot be searched
@@ -71,7 +81,7 @@ def _postings(
     return postings.path if postings.is_current() else None
 
 
-def _search(of: SystemArtifacts, threads: int, postings: Path | None) -> None:
+def _search(of: SystemArtifacts, threads: int, postings: list[Path | None]) -> None:
     run, total = of.run, len(of.topics)
     partial = run.begin()
     with contextlib.ExitStack() as stack:
@@ -99,7 +109,11 @@ def _search(of: SystemArtifacts, threads: int, postings: Path | None) -> None:
 
 
 def _opened(
-    of: SystemArtifacts, threads: int, partial: Path, stack: contextlib.ExitStack, postings: Path | None
+    of: SystemArtifacts,
+    threads: int,
+    partial: Path,
+    stack: contextlib.ExitStack,
+    postings: list[Path | None],
 ) -> tuple[Results, dict[str, Any]]:
     """Return what searches when it is iterated over, and what else the run's manifest shall tell."""
     engine, search = of.engine, of.options.search
@@ -111,19 +125,26 @@ def _opened(
             CombiningRequest(runs, of.topics, documents, weights, of.options, threads, scratch), stack
         )
         return combined.results, {"parameters": combined.parameters}
-    request = SearchRequest(of.index.path, of.options, threads, postings)
-    if engine.encodes:
-        return engine.search(of.queries.path, request, stack), _scored_by(of, postings)
-    return engine.search(of.topics, request, stack), {}
+    paths = [index.path for index in of.searched]
+    requests = [SearchRequest(path, of.options, threads, laid) for path, laid in zip(paths, postings)]
+    if not engine.encodes:
+        (request,) = requests
+        return engine.search(of.topics, request, stack), {}
+    searched = [engine.search(of.queries.path, request, stack) for request in requests]
+    facts = _scored_by(of, postings)
+    if not of.given:
+        return searched[0], facts
+    return merge(paths, searched, search.hits, search.ties), {**facts, "indexes": list(map(str, paths))}
 
 
-def _scored_by(of: SystemArtifacts, postings: Path | None) -> dict[str, Any]:
-    """Return what a run's manifest tells of who added impacts up, and what that takes beside the index."""
+def _scored_by(of: SystemArtifacts, postings: list[Path | None]) -> dict[str, Any]:
+    """Return what a run's manifest tells of who added impacts up, and what that takes beside the indexes."""
     if of.postings is None:
         return {}
-    if postings is None:
-        return {"scorer": LUCENE}
-    return {"scorer": COMPILED, "postings_bytes": (of.postings.manifest() or {})["bytes"]}
+    laid_out = [postings_of(index) for index, path in zip(of.searched, postings) if path]
+    scorers = sorted({COMPILED if path else LUCENE for path in postings})
+    size = sum((one.manifest() or {})["bytes"] for one in laid_out)
+    return {"scorer": ", ".join(scorers), **({"postings_bytes": size} if size else {})}
 
 
 def scorer_of(of: SystemArtifacts) -> str:

@@ -59,7 +59,8 @@ def read_lineage(run: Path, work: Path) -> Lineage | None:
 
 def _lineage(manifest: dict[str, Any], runs: Path, work: Path) -> Lineage:
     inputs = manifest["inputs"]
-    index = _find(inputs.get("index"), (work / "indexes").glob("*.manifest.json"))
+    searched = inputs.get("indexes") or [inputs.get("index")]  # several are encoded alike
+    index = _find(searched[0], (work / "indexes").glob("*.manifest.json"))
     documents = _find(index["inputs"].get("encoded"), (work / "encoded").glob("*/*.manifest.json"))
     combined = [_find(run, runs.glob("*.manifest.json")) for run in inputs.get("runs", [])]
     return Lineage(

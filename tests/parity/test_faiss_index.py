@@ -12,6 +12,7 @@ from repro.dense.indexing import build_index
 from repro.dense.searching import DenseSearcher
 from repro.formats.embeddings import write_embeddings
 from repro.formats.runs import TIES
+from repro.pipeline.merging import merge
 
 DOCUMENTS, DIMENSIONS, QUERIES = 3000, 48, 70
 
@@ -75,6 +76,24 @@ def test_more_hits_than_documents_and_ids_in_order(folder):
     results = dict(DenseSearcher(built(folder, "flat"), 2).search_all(folder / "queries", 5000))
     assert list(results) == [f"q{i}ü" for i in range(QUERIES)]
     assert all(len(result) == DOCUMENTS and "d2999ü" in result for result in results.values())
+
+
+@pytest.mark.parametrize(("kind", "ties"), list(zip(("flat", "float16"), TIES)))
+def test_indexes_of_parts_merge_into_what_one_finds(folder, tmp_path, kind, ties):
+    vectors, paths = np.load(folder / "documents.npy").copy(), []
+    vectors[1::7] = vectors[0]  # which tie, in all parts
+    ids = np.array([f"d{i}" for i in range(DOCUMENTS)])
+    for number, part in enumerate([slice(None), *(slice(start, None, 3) for start in range(3))]):
+        encoded, index = tmp_path / f"encoded-{number}", tmp_path / f"index-{number}"
+        encoded.mkdir()
+        index.mkdir()
+        write_embeddings(encoded, 0, ids[part].tolist(), np.ascontiguousarray(vectors[part]))
+        build_index(encoded, index, kind, 1, len(ids[part]))
+        paths.append(index)
+    for k in (1, 150):
+        one, *parts = (DenseSearcher(path, 1, ties=ties).search_all(folder / "queries", k) for path in paths)
+        for (query, expected), found in zip(one, merge(paths[1:], parts, k, ties), strict=True):
+            assert (query, list(expected.items())) == (found[0], list(found[1].items()))
 
 
 def test_hnsw_finds_nearly_all_and_says_what_it_is(folder):
