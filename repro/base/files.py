@@ -69,6 +69,21 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Have a file in two places, without a copy of it where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one that has no links
+        shutil.copyfile(source, target)
+
+
+def own_bytes(path: Path) -> int:
+    """Return what removing all files below ``path`` would free, in bytes: links to files elsewhere count
+    nothing.
+    """
+    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file() and f.stat().st_nlink == 1)
+
+
 def folder_bytes(path: Path) -> int:
     """Return the size of all files below ``path``, in bytes."""
     return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())

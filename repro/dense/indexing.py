@@ -2,7 +2,9 @@
 
 ``flat`` (IndexFlatIP) and ``float16`` (IndexScalarQuantizer, QT_fp16) are a header and the vectors, so they
 are written shard by shard and never held in memory; the bytes are those that ``faiss.write_index`` would
-write. ``hnsw`` (IndexHNSWFlat) is a graph that FAISS builds in memory: 4 x dimensions + 264 bytes a document.
+write. A ``flat`` one of embeddings that lie in that layout already (``formats/flat_vectors``) is a second
+name of their files: the vectors are on the disk once. ``hnsw`` (IndexHNSWFlat) is a graph that FAISS builds
+in memory: 4 x dimensions + 264 bytes a document.
 """
 
 from __future__ import annotations
@@ -14,14 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from repro.base.errors import InputError
+from repro.base.files import link_or_copy
 from repro.base.progress import track
 from repro.formats.embeddings import read_embeddings
+from repro.formats.flat_vectors import ROWS, flat_files, flat_shape
 
 if TYPE_CHECKING:
     import faiss
-
-ROWS = 65_536
-"""Vectors that are converted and written, or added to a graph, at a time."""
 
 HNSW_NEIGHBOURS = 32
 HNSW_BUILD_CANDIDATES = 200
@@ -36,18 +37,23 @@ def build_index(embeddings: Path, index: Path, kind: str, threads: int, document
     import faiss
 
     faiss.omp_set_num_threads(threads)
-    sizes = [vectors.shape for _, vectors in read_embeddings(embeddings)]
+    linked = kind == "flat" and flat_files(embeddings)[0].exists()
+    sizes = [flat_shape(embeddings)] if linked else [v.shape for _, v in read_embeddings(embeddings)]
     if (found := sum(rows for rows, _ in sizes)) != documents:
         raise InputError(
             f"{embeddings} holds {found:,} of {documents:,} documents; was the folder changed? encode it "
             "again with python -m repro.encode --force"
         )
+    if linked:
+        for path in flat_files(embeddings):
+            link_or_copy(path, index / path.name)
+        return {"documents": documents, "empty": 0}
     dimensions = sizes[0][1]
     target = _graph(dimensions) if kind == "hnsw" else VectorFile(index / "index", empty(kind, dimensions))
     with open(index / "docid", "w", encoding="utf-8", newline="\n") as docids:
         for ids, vectors in track(read_embeddings(embeddings), len(sizes), "indexing", "shards"):
             for start in range(0, len(vectors), ROWS):
-                target.add(np.ascontiguousarray(vectors[start : start + ROWS]))
+                target.add(np.array(vectors[start : start + ROWS]))  # where FAISS may read it
             docids.writelines(f"{docid}\n" for docid in ids)
         docids.flush()
         os.fsync(docids.fileno())

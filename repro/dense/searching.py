@@ -56,7 +56,7 @@ class DenseSearcher:
         together = max(1, min(QUERIES, HITS // (k + SPARE)))
         for ids, vectors in read_embeddings(queries):
             for start in range(0, len(ids), together):
-                scores, rows = self.search(np.ascontiguousarray(vectors[start : start + together]), k)
+                scores, rows = self.search(np.array(vectors[start : start + together]), k)
                 for query, values, found in zip(ids[start : start + together], scores, rows):
                     yield query, {self.docids[row]: float(s) for row, s in zip(found, values) if row >= 0}
 

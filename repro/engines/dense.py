@@ -1,6 +1,6 @@
 """Dense models: texts encoded to vectors, a FAISS index, inner products."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -69,6 +69,13 @@ class DenseEngine:
         """Return nothing, as above."""
         return None
 
+    def join(self, shares: Sequence[Path], folder: Path) -> None:
+        """Copy the vectors into one file, which is what a flat index links to."""
+        from repro.formats.embeddings import read_embeddings
+        from repro.formats.flat_vectors import append_batches
+
+        append_batches(folder, (batch for share in shares for batch in read_embeddings(share)))
+
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Index the vectors."""
         from repro.dense.indexing import build_index
@@ -98,16 +105,22 @@ class DenseWriter:
         self.window = CUDA_WINDOW if self.encoder.model.device.type == "cuda" else WINDOW
 
     def files(self, folder: Path, number: int) -> list[Path]:
-        """Return the shard's vectors and ids."""
-        from repro.formats.embeddings import shard_files
+        """Return the vectors and ids of all shards."""
+        from repro.formats.flat_vectors import flat_files
 
-        return shard_files(folder, number)
+        return flat_files(folder)
+
+    def keep(self, folder: Path, texts: int) -> bool:
+        """Cut off what a killed process wrote of a shard that is not listed."""
+        from repro.formats.flat_vectors import keep
+
+        return keep(folder, texts)
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
-        """Write one shard of float32 vectors, chunk after chunk; return its counts."""
-        from repro.formats.embeddings import write_batches
+        """Write one shard of float32 vectors behind those before it, chunk after chunk; return its counts."""
+        from repro.formats.flat_vectors import append_batches
 
         encode = self.encoder.encode_documents if part == "documents" else self.encoder.encode_queries
         batches = (([identifier for identifier, _ in c], encode([text for _, text in c])) for c in chunks)
-        texts, dimensions = write_batches(folder, number, batches)
+        texts, dimensions = append_batches(folder, batches)
         return {"texts": texts, "dimensions": dimensions}

@@ -40,7 +40,12 @@ class ShardWriter(Protocol):
         """Write shard ``number`` of ``part`` (documents or queries); return its counts (``texts``, ...)."""
 
     def files(self, folder: Path, number: int) -> list[Path]:
-        """Return the files of shard ``number``."""
+        """Return the files of shard ``number``, which others may share."""
+
+    def keep(self, folder: Path, texts: int) -> bool:
+        """Cut off what stands behind the first ``texts`` in files that shards share; tell whether so many are
+        there.
+        """
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,9 @@ class EncodingEngine(IndexEngine, Protocol):
         index: Path | None = None,
     ) -> ShardWriter:
         """Load the model, or what encodes queries by an ``index``; InputError if its folder is none."""
+
+    def join(self, shares: Sequence[Path], folder: Path) -> None:
+        """Put folders of consecutive shards together, without a copy where that is possible."""
 
     def build_index(self, encoded: Path, request: IndexRequest, folder: Path) -> dict[str, int]:
         """Do the same as a text engine, from a folder of encoded documents."""

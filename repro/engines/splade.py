@@ -4,12 +4,13 @@
 tokens.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from repro.base.files import link_or_copy
 from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.lucene import LuceneIndexes, lucene_settings
 from repro.engines.protocol import (
@@ -68,6 +69,11 @@ class SpladeEngine(LuceneIndexes):
     ) -> ShardWriter:
         """Load the model."""
         return SpladeWriter(system, weights, options.encoding, threads)
+
+    def join(self, shares: Sequence[Path], folder: Path) -> None:
+        """Link the shards."""
+        for path in (path for share in shares for path in sorted(share.iterdir())):
+            link_or_copy(path, folder / path.name)
 
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return the manifest's record."""
@@ -135,6 +141,10 @@ class ImpactWriter:
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the shard's file."""
         return [shard_path(folder, number)]
+
+    def keep(self, folder: Path, texts: int) -> bool:
+        """Do nothing: each shard has a file of its own."""
+        return True
 
     def write(self, folder: Path, number: int, chunks: Iterable[list[Text]], part: str) -> dict[str, int]:
         """Write one shard; return its counts. A positive weight counts as active, before quantisation."""

@@ -68,7 +68,7 @@ def write_embeddings_arrays(encoded: Path, folder: Path, texts: int, dimensions:
         data = _begin(stack, folder / "vectors.npy", np.dtype("<f4"), (texts, dimensions))
         rows = stack.enter_context(open(folder / "ids.txt", "w", encoding="utf-8", newline="\n"))
         for ids, vectors in read_embeddings(encoded):
-            data.write(np.ascontiguousarray(vectors).data)
+            data.write(np.array(vectors, order="C").data)
             rows.writelines(f"{docid}\n" for docid in ids)
             count += len(ids)
     if count != texts:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.base.files import folder_bytes
+from repro.base.files import own_bytes
 from repro.base.memory import peak_memory
 from repro.cli.options import IndexingOptions, SystemOptions
 from repro.collections.model import Document, Query
@@ -24,7 +24,7 @@ from repro.engines import ENGINES
 from repro.engines.protocol import IndexRequest, Results, SearchRequest
 from repro.forecast.rates import IndexRate, Line, SearchRate
 from repro.formats.drawn_vectors import KEPT, draw_vectors
-from repro.formats.embeddings import write_embeddings
+from repro.formats.flat_vectors import append_batches
 from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, write_shard
 from repro.formats.runs import write_run
 
@@ -41,8 +41,8 @@ Rates = tuple[IndexRate, SearchRate]
 
 @dataclass(frozen=True)
 class Searched:
-    """An index that was built and searched: seconds of building, bytes, and a query's seconds for SHALLOW
-    hits and for all that are asked for.
+    """An index that was built and searched: seconds of building, bytes of its own, and a query's seconds for
+    SHALLOW hits and for all that are asked for.
     """
 
     building: float
@@ -139,13 +139,13 @@ def measure_dense(
     base = round(peak_memory() * 2**20)
     asked = folder / "queries"
     asked.mkdir()
-    write_embeddings(asked, 0, [str(i) for i in range(QUERIES)], _vectors(rng, QUERIES, dimensions))
+    append_batches(asked, [([str(i) for i in range(QUERIES)], _vectors(rng, QUERIES, dimensions))])
     engine, found = ENGINES["dense"], []
     assert engine.encodes
     for size in SIZES["dense"]:
         drawn = folder / f"drawn-{size}"
         drawn.mkdir()
-        write_embeddings(drawn, 0, [str(i) for i in range(size)], _vectors(rng, size, dimensions))
+        append_batches(drawn, [([str(i) for i in range(size)], _vectors(rng, size, dimensions))])
         request = IndexRequest(size, options, IndexingOptions(), threads, {})
 
         def build(to: Path, drawn: Path = drawn, request: IndexRequest = request) -> None:
@@ -188,7 +188,7 @@ def _searched(
 
     shallow = min(seconds(min(SHALLOW, asked.hits)) for _ in range(PASSES))
     deep = min(seconds(asked.hits) for _ in range(PASSES))
-    return Searched(building, folder_bytes(to), shallow, deep)
+    return Searched(building, own_bytes(to), shallow, deep)
 
 
 def query_line(units: tuple[float, float], found: Sequence[Searched]) -> Line:

@@ -138,6 +138,8 @@ def _rate(writer: ShardWriter, part: str, texts: Sequence[Text], folder: Path, l
     writer.write(folder, 0, [list(texts[:FIRST])], part)  # what is done once, at the first texts
     size, spent = FIRST, 0.0
     while True:
+        for file in writer.files(folder, 0):
+            file.unlink()
         batch, started = list(texts[:size]), time.perf_counter()
         counts = writer.write(folder, 0, [batch], part)
         seconds = time.perf_counter() - started

@@ -14,7 +14,8 @@ from repro.forecast.rates import (
     SearchRate,
     TextRate,
 )
-from repro.formats.impact_vectors import SHARD_DOCUMENTS
+from repro.formats.flat_vectors import ROWS
+from repro.pipeline.encoding import CHUNK
 
 DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE = "documents", "queries", "index", "search", "evaluate"
 PARTS = (DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE)
@@ -109,8 +110,8 @@ def encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool =
 
 
 def dense_encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool = False) -> Step:
-    """Return the same of a dense model, which holds a shard's vectors twice; its bytes are counted."""
-    dimensions, held = round(rate.documents.terms), min(texts, SHARD_DOCUMENTS)
+    """Return the same of a dense model, which holds some vectors twice at a time; its bytes are counted."""
+    dimensions, held = round(rate.documents.terms), min(texts, CHUNK)
     step = encoding(part, texts, rate, basis, started)
     memory = rate.memory + 2 * held * dimensions * FLOAT
     return Step(step.seconds, memory, dense_bytes(texts, dimensions), basis=basis, disk_basis=COUNTED)
@@ -130,10 +131,12 @@ def indexing(units: float, rate: IndexRate, basis: str = MEASURED) -> Step:
 
 
 def dense_indexing(documents: int, units: float, rate: IndexRate) -> Step:
-    """Return what a FAISS index takes: a shard of the embeddings is mapped while it is copied."""
+    """Return what a FAISS index takes: a flat one is a link to the embeddings and leaves nothing; of others,
+    some embeddings are mapped and copied at a time.
+    """
     step, dimensions = indexing(units, rate), units / documents
-    mapped = round(min(documents, SHARD_DOCUMENTS) * dimensions * FLOAT)
-    return Step(step.seconds, rate.memory + mapped, step.disk)
+    held = round(2 * min(documents, ROWS) * dimensions * FLOAT)
+    return Step(step.seconds, rate.memory + held, step.disk)
 
 
 def searching(queries: int, units: float, hits: int, rate: SearchRate, runs: RunRate, basis: str) -> Step:

@@ -1,4 +1,8 @@
-"""Shards of embeddings, as ``python -m repro.encode`` writes them: ``part-00000.npy``, ``part-00000.ids``."""
+"""Folders of embeddings: shards, each with files of its own (``part-00000.npy`` and ``.ids``), or one file.
+
+Teachers' vectors are kept in shards, and ``python -m repro.encode`` wrote them before it wrote one file
+(``flat_vectors``). Both are read.
+"""
 
 import tokenize
 import zipfile
@@ -9,9 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from repro.base.errors import InputError
+from repro.formats.flat_vectors import Batch, flat_files, read_flat
 
-Batch = tuple[list[str], np.ndarray]
-"""Ids, and a float32 row of ``texts x dimensions`` for each."""
 DAMAGED = (OSError, ValueError, EOFError, TypeError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)
 """What NumPy raises for files that are no arrays; it reads their headers as Python."""
 
@@ -55,14 +58,19 @@ def _write_header(file: BinaryIO, shape: tuple[int, int]) -> None:
 
 
 def read_embeddings(folder: Path) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Yield (ids, vectors) of each shard, the vectors mapped from the disk.
+    """Yield (ids, vectors) of each shard, or of some of one file's, the vectors mapped from the disk.
 
     InputError if there is none, if a file is missing, cut off or no embeddings, if a shard has not one id for
     each vector, or if the shards' dimensions differ.
     """
+    if any(path.exists() for path in flat_files(folder)):
+        yield from read_flat(folder)
+        return
     shards = sorted(folder.glob("part-*.npy"))
     if not shards:
-        raise InputError(f"{folder} holds no embeddings (part-*.npy); make them with python -m repro.encode")
+        raise InputError(
+            f"{folder} holds no embeddings (index, docid); make them with python -m repro.encode"
+        )
     dimensions = None
     for path in shards:
         ids, vectors = _read_ids(path.with_suffix(".ids")), _map_vectors(path)

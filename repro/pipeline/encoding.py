@@ -143,7 +143,7 @@ def _take_over(writer: ShardWriter, folder: Path, pieces: object, first: int) ->
     match pieces:
         case {"shards": list(shards), "seconds": float(seconds), **others}:
             whole = all(_is_whole(shard, writer.files(folder, i)) for i, shard in enumerate(shards, first))
-            if whole:
+            if shards and whole and writer.keep(folder, sum(shard["texts"] for shard in shards)):
                 energy = others.get("energy")
                 energy = energy if isinstance(energy, dict) else UNRECORDED
                 finished = {"shards": shards, "seconds": seconds, "energy": energy}

@@ -1,15 +1,13 @@
 """Encode a collection on several machines: each a share of the shards, and then all shares put together.
 
-The shards are those that one machine would write, byte for byte: share i of n is the i-th run of whole ones.
+What is merged of them has the bytes that one machine would write: share i of n is the i-th run of whole ones.
 No machine needs another, or an engine that starts them: an array of jobs will do. Queries are few, and are
 encoded as ever.
 """
 
 import contextlib
 import glob
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +64,10 @@ def merge_shares(of: SystemArtifacts, work: WorkOptions, others: Sequence[Path])
     """Make the encoded documents of the shares that lie in ``work``, or in ``others`` (as --work), too.
 
     InputError, which says which, if shares are missing or are of other settings. Files are linked where that
-    is possible; of what was merged, ``work`` keeps no share.
+    is possible (dense vectors are copied: they are one file in the end); of what was merged, ``work`` keeps
+    no share.
     """
-    encoding_engine(of)
+    engine, _ = encoding_engine(of)
     with contextlib.ExitStack() as locks:
         if not work.force and of.documents.is_current():
             return of.documents
@@ -81,9 +80,7 @@ def merge_shares(of: SystemArtifacts, work: WorkOptions, others: Sequence[Path])
         if not work.force and of.documents.is_current():  # another process has merged them
             return of.documents
         folder = of.documents.begin()
-        for each in found:
-            for path in sorted(each.artifact.path.iterdir()):
-                _link(path, folder / path.name)
+        engine.join([each.artifact.path for each in found], folder)
         manifests = [each.manifest for each in found]
         finished: Finished = {
             "shards": [shard for manifest in manifests for shard in manifest["shards"]],
@@ -174,11 +171,3 @@ def _shares(documents: Path, of: SystemArtifacts) -> Iterator[Found]:
                 f"python -m repro.encode --shard {share} --force"
             )
         yield Found(share, artifact, manifest)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Have a file in two places without a copy of it, where the file system can."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

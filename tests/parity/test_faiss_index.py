@@ -1,5 +1,7 @@
 """Dense indexes against FAISS itself: the same files, and the same results in blocks as in one piece."""
 
+import errno
+import os
 import shutil
 
 import faiss
@@ -7,10 +9,12 @@ import numpy as np
 import pytest
 
 from repro.base.errors import InputError
+from repro.base.files import folder_bytes, own_bytes
 from repro.dense import stored
 from repro.dense.indexing import build_index
 from repro.dense.searching import DenseSearcher
-from repro.formats.embeddings import write_embeddings
+from repro.formats.embeddings import read_embeddings, write_embeddings
+from repro.formats.flat_vectors import append_batches
 from repro.formats.runs import TIES
 from repro.pipeline.merging import merge
 
@@ -152,3 +156,67 @@ def test_a_cut_off_index_is_refused(folder, tmp_path, kind, file, kept):
     (damaged / file).write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
     with pytest.raises(InputError, match=r"no FAISS index, or not whole|not as many of both"):
         DenseSearcher(damaged, 1)
+
+
+@pytest.fixture(scope="module")
+def encoded(folder):
+    """The documents as ``repro.encode`` writes them: shard behind shard, in one file."""
+    (folder / "encoded").mkdir()
+    for batch in read_embeddings(folder / "documents"):
+        append_batches(folder / "encoded", [batch])
+    return folder / "encoded"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["linked", "no links here"])
+def test_a_flat_index_is_the_embeddings_file_as_faiss_would_write_it(
+    folder, encoded, tmp_path, monkeypatch, links
+):
+    def refuse(source, target):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    counts = build_index(encoded, tmp_path, "flat", 2, DOCUMENTS)
+    assert counts == {"documents": DOCUMENTS, "empty": 0}
+    assert own_bytes(tmp_path) == (0 if links else folder_bytes(tmp_path))
+    faiss.write_index(theirs(folder, "flat"), str(folder / "theirs"))
+    for name in ("index", "docid"):
+        made = tmp_path / name
+        assert made.samefile(encoded / name) == links
+        assert (
+            made.read_bytes() == (encoded / name).read_bytes() == (built(folder, "flat") / name).read_bytes()
+        )
+    assert (tmp_path / "index").read_bytes() == (folder / "theirs").read_bytes()
+
+
+@pytest.mark.parametrize("gone", ["embeddings", "index"])
+def test_either_folder_may_be_deleted(folder, encoded, tmp_path, gone):
+    embeddings, index = shutil.copytree(encoded, tmp_path / "embeddings"), tmp_path / "index"
+    index.mkdir()
+    build_index(embeddings, index, "flat", 2, DOCUMENTS)
+    shutil.rmtree(tmp_path / gone)
+    left = index if gone == "embeddings" else embeddings
+    (ids, vectors), *rest = read_embeddings(left)
+    assert len(ids) == DOCUMENTS and not rest
+    assert np.array_equal(vectors, np.load(folder / "documents.npy"))
+    queries = np.load(folder / "queries.npy")
+    assert np.array_equal(
+        DenseSearcher(left, 2).search(queries, 10)[1], theirs(folder, "flat").search(queries, 10)[1]
+    )
+
+
+def test_a_float16_index_of_one_file_is_that_of_shards(folder, encoded, tmp_path):
+    build_index(encoded, tmp_path, "float16", 2, DOCUMENTS)
+    for name in ("index", "docid"):
+        assert (tmp_path / name).read_bytes() == (built(folder, "float16") / name).read_bytes()
+
+
+def test_embeddings_that_are_no_whole_are_not_linked(encoded, tmp_path):
+    damaged, index = shutil.copytree(encoded, tmp_path / "damaged"), tmp_path / "index"
+    index.mkdir()
+    (damaged / "docid").write_bytes((damaged / "docid").read_bytes()[:-9])
+    with pytest.raises(InputError, match="docid is cut off"):
+        build_index(damaged, index, "flat", 1, DOCUMENTS)
+    with pytest.raises(InputError, match=r"holds 3,000 of 3,001 documents"):
+        build_index(encoded, index, "flat", 1, DOCUMENTS + 1)
+    assert not any(index.iterdir())

@@ -52,6 +52,7 @@ from repro.forecast.steps import (
     total,
 )
 from repro.models.systems import table_systems
+from repro.pipeline.encoding import CHUNK
 from repro.pipeline.opening import open_artifacts
 from repro.pipeline.planning import TableRequest, expected, expected_stages
 
@@ -129,11 +130,11 @@ def test_seconds_and_bytes_grow_with_texts():
     assert queries.seconds == pytest.approx(1.0) and queries.disk == 75_000 and queries.basis == "s"
 
 
-def test_dense_vectors_are_counted_and_a_shard_is_held_twice():
+def test_dense_vectors_are_counted_and_a_chunk_is_held_twice():
     rate = replace(MODEL, documents=TextRate(64, 0.1, 9.9, 384.0))
     step = dense_encoding(DOCUMENTS, 250_000, rate, "m")
     assert step.disk == 250_000 * (4 * 384 + 7) and step.disk_basis == "c"
-    assert step.memory == 500 + 2 * 100_000 * 384 * 4
+    assert step.memory == 500 + 2 * CHUNK * 384 * 4
     assert dense_encoding(DOCUMENTS, 10, rate, "m").memory == 500 + 2 * 10 * 384 * 4
 
 
@@ -396,7 +397,7 @@ def test_shapes_have_the_published_number_of_parameters():
 def test_the_doctor_warns_of_what_msmarco_will_not_fit_in():
     needs = least()
     assert len(needs.dense) == 4 and needs.memory == 2048 * 2**20
-    vectors = 2 * 8_841_823 * (3 * 384 + 768) * 4
+    vectors = 8_841_823 * (3 * 384 + 768) * 4  # once: a flat index is a link
     assert vectors < needs.disk < 1.01 * vectors  # and a line for each id
     assert little_disk(needs.disk, needs) == "" and little_memory(needs.memory, needs) == ""
     few = Least(["a", "b"], disk=164 * 10**9, memory=2 * 10**9)
