@@ -21,9 +21,12 @@ scale       indexing and searching at sizes drawn from the collection's distribu
             evaluating a long run (--queries)
 walk        all stages of a SPLADE row at MS MARCO's size (--documents, --queries), of which encoding a part
             (--limit): how long the whole takes
+memory      peak memory and seconds of stages at growing sizes: --limit passages, a third and a ninth of them
+            encoded; drawn vectors of 768 dimensions (--sizes) indexed and searched
 
-All but encode, exactness, train, sparsity and adapt take what encode and index made in --work. The result is
-printed; --readme puts it into its block of README.md or a page in docs/ of the current folder, if one has it.
+All but encode, exactness, train, sparsity, adapt and memory take what encode and index made in --work. The
+result is printed; --readme puts it into its block of README.md or a page in docs/ of the current folder, if
+one has it.
 """
 
 import argparse

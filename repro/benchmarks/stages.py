@@ -12,7 +12,7 @@ from repro.base.errors import InputError
 from repro.base.files import write_json
 from repro.base.progress import bar, note
 from repro.benchmarks.racing import Record, race
-from repro.benchmarks.request import BenchRequest, make_request
+from repro.benchmarks.request import DEFAULT_SYSTEMS, BenchRequest, make_request
 from repro.cli.bench_options import BenchOptions
 from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, WorkOptions
 from repro.collections.opening import open_collection
@@ -279,6 +279,21 @@ def walk(request: BenchRequest) -> tuple[Record, str]:
     return record, f"{text}\n\n{walking.total(record)}" if whole else text
 
 
+def memory(request: BenchRequest) -> tuple[Record, str]:
+    """Encode, and index and search dense vectors, at growing sizes: a process each, once."""
+    from repro.benchmarks import memory as measuring
+
+    options, threads = request.options, request.work.threads
+    folder = request.folder.resolve() / "memory"
+    systems = (request.system, DEFAULT_SYSTEMS["dense"])
+    measured = measuring.dense(options.sizes, folder, options.hits, threads)
+    encoders = measuring.encoders(systems, request.collection, options.limit, folder, threads)
+    request.check_names([one.name for one in (*encoders, *measured)])
+    if any(request.takes(one.name) for one in measured):
+        measuring.draw(folder, options.sizes)
+    return race(request, [*encoders, *measured], "items a second", alone=True, warm=False, hits=options.hits)
+
+
 STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "encode": encode,
     "exactness": exactness,
@@ -292,4 +307,5 @@ STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "adapt": adapt,
     "scale": scale,
     "walk": walk,
+    "memory": memory,
 }

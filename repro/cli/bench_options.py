@@ -127,7 +127,7 @@ class BenchOptions:
     )
     sizes: tuple[int, ...] = option(
         (100_000, 300_000, 1_000_000),
-        "of scale, in documents (default: 100000,300000,1000000)",
+        "of scale and memory, in documents (default: 100000,300000,1000000)",
         type=listed(positive("sizes")),
         metavar="N,N",
     )

@@ -4,7 +4,7 @@ import json
 
 import pandas
 import pytest
-from conftest import refused, run, succeed
+from conftest import refused, run, run_here, succeed
 
 from repro.benchmarks import block_max
 
@@ -136,6 +136,23 @@ def test_a_better_score_of_a_peer_is_counted():
     assert block_max._is_wrong(ours, ["a", "c"], [9.0, 5.0])
     assert block_max._is_wrong(ours, ["b", "a"], [9.0, 4.0])
     assert block_max._is_wrong(ours, ["a", "b", "c"], [9.0, 4.0, 1.0])
+
+
+def test_memory_of_stages_is_measured(tmp_path):
+    """The index is a link to the drawn vectors, so that they lie there once."""
+    arguments = ["--sizes", "80", "--hits", "5", "--rounds", "1", "--json", "memory.json"]
+    printed = succeed("repro.bench", "memory", *arguments, "--only", "flat", cwd=tmp_path, by=run_here)
+    found = json.loads((tmp_path / "memory.json").read_text())
+    measured = [found["ours"], *found["peers"]]
+    assert [one["name"] for one in measured] == [
+        "dense index, flat, 80 vectors",
+        "dense search, flat, 80 vectors",
+    ]
+    for one in measured:
+        assert one["peak_memory_mb"] > 20 and one["rate"] > 0 and f"| {one['name']} " in printed
+        assert one["figures"]["s"] >= 0
+    folder = tmp_path / "work/bench/memory"
+    assert (folder / "index-flat/index").samefile(folder / "drawn-80/index")
 
 
 def test_a_name_that_no_contestant_has_is_refused_before_any_work(tmp_path):
