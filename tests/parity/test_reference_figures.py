@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from conftest import LONG, REPOSITORY, real_collection, succeed
+from conftest import LONG, REPOSITORY, real_collection, run_here, succeed
 
 RESULTS = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
 
@@ -23,7 +23,8 @@ REFERENCE = {  # nDCG@10, RR@10, non-zero terms of a document, of a query
     "name", [pytest.param(name, marks=LONG if name == "vaswani" else ()) for name in REFERENCE]
 )
 def test_splade_tiny_matches_the_reference(name, tmp_path):
-    succeed("repro.table", "--collection", real_collection(name), "--systems", "splade-tiny", cwd=tmp_path)
+    table = ["repro.table", "--collection", real_collection(name), "--systems", "splade-tiny"]
+    succeed(*table, cwd=tmp_path, by=run_here)
     (row,) = json.loads((tmp_path / f"tables/{name}-test.json").read_text())["rows"]
     summary = json.loads((tmp_path / f"work/collections/{name}/summary.json").read_text())["summary"]
     assert re.search(rf"^\| `{name}` .*\| `{summary['sha256'][:16]}` \|$", RESULTS, flags=re.MULTILINE)

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, run, run_here, succeed, write_beir
-
-from repro.base.locks import locked
+from conftest import REPOSITORY, made_once, run, run_here, succeed, write_beir
 
 IGNORED = (".manifest.json", ".lock", ".tmp")
 COMMON = ["--collection", "tiny", "--system"]
@@ -42,8 +40,8 @@ class Stage:
         )
 
     def finish(self, folder: Path, *options: str) -> None:
-        """Run it to its end in ``folder``; with torch in this process, as others stay free of it."""
-        by = run_here if self.command[0] == "repro.encode" else run
+        """Run it to its end in ``folder``, in this process but for FAISS, which shares none with torch."""
+        by = run if "all-minilm-l6-v2" in self.command and self.command[0] != "repro.encode" else run_here
         succeed(*self.command, *options, cwd=folder, by=by, HF_HUB_OFFLINE="1")
 
     def lucene_indexes(self, folder: Path) -> list[Path]:
@@ -115,14 +113,13 @@ def all_made(temporary: pytest.TempPathFactory) -> Path:
     It is made once for all processes of the tests, and no test changes it. ``tiny`` is a link: in a copy of
     the folder it is the same collection, under the same label.
     """
-    base = temporary.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "all-made"
-    with locked(folder.with_suffix(".lock")):
-        if not (folder / "tables").exists():  # which the last stage makes
-            (folder / "tiny").symlink_to(write_beir(folder / "source" / "tiny"))
-            for stage in STAGES.values():
-                stage.finish(folder)
-    return folder
+
+    def run_all(folder: Path) -> None:
+        (folder / "tiny").symlink_to(write_beir(folder / "source" / "tiny"))
+        for stage in STAGES.values():
+            stage.finish(folder)
+
+    return made_once(temporary, "all-made", run_all)
 
 
 def differences(stage: Stage, folder: Path, expected: Path) -> list[str]:

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-from collections import defaultdict
 
 import pytest
 import torch
-from conftest import kill_when, refused, run_here, succeed, write_beir
+from conftest import kill_when, refused, run_here, succeed, write_part_of_sample
 from safetensors.torch import load_file
 
 from repro.collections.opening import open_collection
@@ -52,20 +51,7 @@ SMALL = ["rows=32", "batch_size=8", "max_length=48", "epochs=3"]
 def folder(tmp_path_factory):
     """A working folder with a part of the sample: its first passages, and the queries that they answer."""
     folder = tmp_path_factory.mktemp("adapting")
-    collection = open_collection("sample", "train")
-    documents = [document for _, document in zip(range(DOCUMENTS), collection.documents())]
-    ids = {document.id for document in documents}
-    qrels = defaultdict(dict)
-    for query, judged in collection.qrels().items():
-        if any(grade > 0 for docid, grade in judged.items() if docid in ids):
-            qrels[query] = {docid: grade for docid, grade in judged.items() if docid in ids}
-    write_beir(
-        folder / "part",
-        [(document.id, "", document.text) for document in documents],
-        [(query.id, query.text) for query in collection.queries() if query.id in qrels],
-        [(query, docid, grade) for query, judged in qrels.items() for docid, grade in judged.items()],
-    )
-    (folder / "part/qrels/test.tsv").rename(folder / "part/qrels/train.tsv")
+    write_part_of_sample(folder / "part", DOCUMENTS, "train")
     return folder
 
 

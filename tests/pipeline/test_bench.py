@@ -4,7 +4,7 @@ import json
 
 import pandas
 import pytest
-from conftest import refused, run, run_here, succeed
+from conftest import copy_measured_sample, refused, run_here, succeed
 
 from repro.benchmarks import block_max
 
@@ -15,9 +15,7 @@ BLOCK = "<!-- bench encode splade-random-tiny -->\n<!-- /bench encode splade-ran
 @pytest.fixture(scope="module")
 def encoded(tmp_path_factory):
     """A folder with the sample encoded by splade-tiny in its ./work."""
-    folder = tmp_path_factory.mktemp("encoded")
-    succeed("repro.encode", "--system", "splade-tiny", "--threads", "2", cwd=folder)
-    return folder
+    return copy_measured_sample(tmp_path_factory, tmp_path_factory.mktemp("encoded") / "sample")
 
 
 def test_encoders_are_raced_with_random_weights(tmp_path):
@@ -49,7 +47,7 @@ def test_dense_encoders_are_raced_after_their_vectors_were_compared(tmp_path):
 
 def test_a_page_without_the_block_is_told(tmp_path):
     (tmp_path / "README.md").write_text(BLOCK)
-    done = run("repro.bench", "exactness", "--limit", "2", "--readme", cwd=tmp_path)
+    done = run_here("repro.bench", "exactness", "--limit", "2", "--readme", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "whole block <!-- bench exactness splade-tiny -->; nothing was written" in done.stderr
     assert (tmp_path / "README.md").read_text() == BLOCK
@@ -80,8 +78,10 @@ def test_drawn_collections_are_indexed_and_a_long_run_is_evaluated(encoded):
     (trec,) = (folder / "runs-200x50").glob("*.trec")
     assert len(trec.read_text().splitlines()) == 200 * 50
     line = ["--collection", folder / "drawn-200x50", "--systems", "bm25", "--hits", "50", "--dry-run"]
-    assert succeed("repro.table", *line, "--work", "work", "--runs", "runs-200x50", cwd=folder) == ""
-    measured = succeed("repro.evaluate", trec, "--qrels", folder / "drawn-200x50" / "qrels.trec", cwd=folder)
+    line += ["--work", "work", "--runs", "runs-200x50"]
+    assert succeed("repro.table", *line, cwd=folder, by=run_here) == ""
+    evaluating = ["repro.evaluate", trec, "--qrels", folder / "drawn-200x50" / "qrels.trec"]
+    measured = succeed(*evaluating, cwd=folder, by=run_here)
     figures = {fields[2]: float(fields[3]) for fields in map(str.split, measured.splitlines())}
     assert 0.2 < figures["RR@10"] < 1
 
@@ -156,7 +156,7 @@ def test_memory_of_stages_is_measured(tmp_path):
 
 
 def test_a_name_that_no_contestant_has_is_refused_before_any_work(tmp_path):
-    sentence = refused("repro.bench", "scale", "--only", "other", cwd=tmp_path)
+    sentence = refused("repro.bench", "scale", "--only", "other", cwd=tmp_path, by=run_here)
     assert "--only other: no contestant's name contains it" in sentence and "repro.evaluate" in sentence
     assert not (tmp_path / "work").exists()
 
@@ -165,7 +165,7 @@ def test_ours_that_dies_ends_the_race(tmp_path):
     (tmp_path / "data").mkdir()
     pandas.DataFrame({"question": ["why"] * 8}).to_parquet(tmp_path / "data" / "rows.parquet")
     arguments = ["--data", "data", "--batch", "4", "--rounds", "1", "--threads", "2"]
-    sentence = refused("repro.bench", "train", *arguments, cwd=tmp_path)
+    sentence = refused("repro.bench", "train", *arguments, cwd=tmp_path, by=run_here)
     assert sentence.startswith(
         "error: repro ended with exit code 1 while warming up; the last it wrote to stderr"
     )
@@ -193,4 +193,4 @@ def test_ours_that_dies_ends_the_race(tmp_path):
 def test_mistakes_are_told_in_a_sentence(arguments, sentence, tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "rows.parquet").write_bytes(b"no parquet")
-    assert sentence in refused("repro.bench", *arguments, cwd=tmp_path)
+    assert sentence in refused("repro.bench", *arguments, cwd=tmp_path, by=run_here)

@@ -10,7 +10,17 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import DOCUMENTS, QUERIES, REPOSITORY, kill_when, refused, run_here, succeed, write_beir
+from conftest import (
+    DOCUMENTS,
+    QUERIES,
+    REPOSITORY,
+    kill_when,
+    refused,
+    run_here,
+    succeed,
+    write_beir,
+    write_part_of_sample,
+)
 from safetensors.torch import load_file
 from sentence_transformers import SparseEncoder
 
@@ -77,7 +87,7 @@ def test_killed_and_resumed_is_the_uninterrupted_model(folder, whole):
         cwd=folder,
     )
     assert not (folder / "broken").exists()
-    succeed("repro.train", *options("broken"), cwd=folder)
+    succeed("repro.train", *options("broken"), cwd=folder, by=run_here)
     expected, found = weights(whole), weights(folder / "broken")
     assert expected.keys() == found.keys()
     assert all(torch.allclose(expected[name], found[name], rtol=0, atol=1e-6) for name in expected)
@@ -139,9 +149,9 @@ def test_static_queries_are_learned_and_their_row_is_what_the_library_finds(fold
     write_beir(folder / "tiny")
     of = ("--collection", "tiny", "--system", "splade-doc:static")
     succeed("repro.encode", *of, cwd=folder, by=run_here)
-    succeed("repro.index", *of, cwd=folder)
+    succeed("repro.index", *of, cwd=folder, by=run_here)
     succeed("repro.encode", *of, "--only", "queries", cwd=folder, by=run_here)
-    found = read_run(folder / succeed("repro.search", *of, cwd=folder).strip())
+    found = read_run(folder / succeed("repro.search", *of, cwd=folder, by=run_here).strip())
     documents = [f"{title} {text}".strip() for _, title, text in DOCUMENTS]
     sides = model.encode_query([text for _, text in QUERIES]), model.encode_document(documents)
     queries, passages = (impacts(vectors.to_dense().numpy()) for vectors in sides)
@@ -171,7 +181,8 @@ def test_a_masked_language_model_learns_and_is_a_base(folder):
 
 def test_sparsity_is_measured_over_weights(folder):
     changes = [*SHORT, "epochs=3", "data={parquet: data}"]
-    command = ["repro.bench", "sparsity", "--collection", "sample", "--weights", "0.001,20", "--threads", "2"]
+    write_part_of_sample(folder / "part", 400)
+    command = ["repro.bench", "sparsity", "--collection", "part", "--weights", "0.001,20", "--threads", "2"]
     recipe = ["--recipe", "sample", *changes]
     printed = succeed(*command, *recipe, "--json", "sparsity.json", cwd=folder, by=run_here)
     start, little, much = json.loads((folder / "sparsity.json").read_text())["models"]
@@ -261,7 +272,9 @@ def test_the_model_loads_everywhere(folder, whole):
     assert all(theirs[term] == pytest.approx(w * 51.2, abs=0.51) for term, w in terms.items())
     card = (path / "README.md").read_text()
     assert "RR@10" in card and "learning_rate" in card and "library_name: sentence-transformers" in card
-    table = succeed("repro.table", "--systems", "splade:splade-whole", cwd=folder, by=run_here)
+    write_beir(folder / "six")
+    table = ["repro.table", "--collection", "six", "--systems", "splade:splade-whole"]
+    table = succeed(*table, cwd=folder, by=run_here)
     assert "| splade-whole-" in table  # and six digits of the weights' checksum
 
 
