@@ -32,9 +32,8 @@ def odd(tmp_path_factory):
     )
     with open(folder / "odd/corpus.jsonl", "a") as file:
         file.write('{"_id": "surrogate", "text": "a lone \\ud83d surrogate on the tide"}\n')
-    done = run(
-        "repro.table", "--collection", "odd", "--systems", "bm25,splade-tiny,all-minilm-l6-v2", cwd=folder
-    )
+    table = ["repro.table", "--collection", "odd", "--systems", "bm25,splade-tiny,all-minilm-l6-v2"]
+    done = run_here(*table, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 

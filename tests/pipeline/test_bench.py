@@ -21,7 +21,7 @@ def encoded(tmp_path_factory):
 def test_encoders_are_raced_with_random_weights(tmp_path):
     (tmp_path / "README.md").write_text(BLOCK)
     arguments = [*ENCODE, "--only", "batch 4", "--json", "results/race.json", "--readme"]
-    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path)
+    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path, by=run_here)
     race = json.loads((tmp_path / "results" / "race.json").read_text())
     assert race["fastest_peer"] == "SparseEncoder, float32, batch 4" and race["ours"]["rate"] > 0
     assert f"**{race['ratio']} x**" in printed
@@ -38,7 +38,7 @@ def test_dense_encoders_are_raced_after_their_vectors_were_compared(tmp_path):
         "--json",
         "race.json",
     ]
-    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path)
+    printed = succeed("repro.bench", "encode", *arguments, cwd=tmp_path, by=run_here)
     race = json.loads((tmp_path / "race.json").read_text())
     assert race["fastest_peer"] == "SentenceTransformer, float32, batch 4" and race["ours"]["rate"] > 0
     assert (race["compared"], race["differing"]) == (20, 0)
@@ -59,7 +59,7 @@ def test_drawn_collections_are_indexed_and_a_long_run_is_evaluated(encoded):
     (encoded / "README.md").write_text(stale)
     size = ["--queries", "200", "--hits", "50"]
     arguments = ["--sizes", "700,300", *size, "--rounds", "1", "--threads", "2", "--json", "scale.json"]
-    printed = succeed("repro.bench", "scale", *arguments, cwd=encoded)
+    printed = succeed("repro.bench", "scale", *arguments, cwd=encoded, by=run_here)
     found = json.loads((encoded / "scale.json").read_text())
     assert [one["name"] for one in (found["ours"], *found["peers"])] == ["700 documents", "300 documents"]
     for one in (found["ours"], *found["peers"]):

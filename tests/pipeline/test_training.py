@@ -202,11 +202,13 @@ def test_sparsity_is_measured_over_weights(folder):
 def test_training_steps_are_raced(folder):
     race = ["repro.bench", "train", "--data", "data", "--threads", "2"]
     options = ["--shape", "tiny", "--batch", "4", "--rounds", "1", "--json", "race.json"]
-    printed = succeed(*race, *options, cwd=folder)
+    printed = succeed(*race, *options, cwd=folder, by=run_here)
     found = json.loads((folder / "race.json").read_text())
     assert found["ours"]["rate"] > 0 and found["fastest_peer"] == "SparseEncoder with SpladePooling"
     assert f"**{found['ratio']} x**" in printed
-    assert "80 rows are fewer than one batch of 100" in refused(*race, "--batch", "100", cwd=folder)
+    assert "80 rows are fewer than one batch of 100" in refused(
+        *race, "--batch", "100", cwd=folder, by=run_here
+    )
 
 
 def test_of_two_trainings_at_once_the_second_waits_and_finds_the_model(folder):
