@@ -29,6 +29,7 @@ from typing import Any
 from repro.artifacts.provenance import provenance
 from repro.base.errors import InputError
 from repro.base.files import canonical, flush, read_json, remove, sha256_file, write_json
+from repro.base.full_disk import writing
 from repro.base.locks import locked
 
 
@@ -90,9 +91,10 @@ class Artifact:
     def making(self, wait: bool = True) -> Iterator[None]:
         """Be the one process that makes this artifact, once no other makes or reads it.
 
-        Ask ``is_current`` inside. Without ``wait``, InputError if another process has it.
+        Ask ``is_current`` inside. Without ``wait``, InputError if another process has it. Whatever is raised
+        inside because the disk takes no more becomes an OSError that names this artifact.
         """
-        with locked(self._beside("lock"), wait=wait):
+        with locked(self._beside("lock"), wait=wait), writing(self.path):
             self._put_in_place()  # what a killed process had finished
             yield
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from repro.base.full_disk import writing
+
 
 def canonical(value: object) -> str:
     """Return JSON that is the same for equal values: sorted keys, no blanks."""
@@ -31,7 +33,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write a file in one atomic step; it is on the disk when this returns."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with writing(path), open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -47,7 +49,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a contiguous array as NumPy's ``save`` does, whose error for a full disk does not say so."""
-    with open(path, "wb") as file:
+    with writing(path), open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
         file.write(array.data)
 

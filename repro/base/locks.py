@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro.base.errors import InputError
+from repro.base.full_disk import writing
 from repro.base.progress import note
 
 
@@ -30,8 +31,9 @@ def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None
     descriptor = _acquire(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     try:
         if not shared:
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
+            with writing(path):
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(_holder()).encode(), 0)
         yield
     finally:
         _release(path, descriptor)

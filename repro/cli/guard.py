@@ -23,8 +23,10 @@ def guarded(main: Callable[[], int]) -> int:
         return 141
     except OSError as error:
         sentence = {
-            errno.ENOSPC: "no space left on the disk: free some, or put --work on another, and run it again",
-            errno.EDQUOT: "your disk quota is used up: free some, or put --work elsewhere, and run it again",
+            errno.ENOSPC: "no space left on the disk: free some, or name folders on another (--work, --runs, "
+            "--tables, --output), and run it again",
+            errno.EDQUOT: "your disk quota is used up: free some, or name folders elsewhere (--work, --runs, "
+            "--tables, --output), and run it again",
             errno.EFBIG: "a file would be larger than is allowed here: raise the limit (ulimit -f)",
             errno.EACCES: "permission denied: choose a folder that you may write to",
             errno.EROFS: "the file system is read-only: choose a folder that you may write to",

@@ -1,5 +1,6 @@
 """What a Java exception means, in words for a user: no names of classes, no stack."""
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from repro.base.errors import InputError
+from repro.base.full_disk import refusal
 
 if TYPE_CHECKING:
     from jnius import JavaException
@@ -26,6 +28,12 @@ MEANINGS = {
 }
 """By a class's name without its package; ``{file}`` is the file that the exception names."""
 
+FULL = {
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would be larger than is allowed here",
+}
+
 NEWER = re.compile(r"indexCreatedVersionMajor is in the future|Could not load codec '")
 """What Lucene says of an index of a newer major version, or of a newer codec."""
 
@@ -36,8 +44,8 @@ CLASS = re.compile(r"(?:[a-z][\w$]*\.)+[A-Z][\w$]*(?:: *|@\w+)?")
 def java_error(error: "JavaException") -> str:
     """Return why Java threw ``error``, as part of a sentence."""
     message = (error.innermessage or "").strip()
-    if "No space left on device" in message:
-        return "no space is left on the disk"
+    if full := refusal(error):  # in the causes of what an index writer throws, too
+        return FULL[full]
     if NEWER.search(message):
         return MEANINGS["IndexFormatTooNewException"]
     name = (error.classname or "").rpartition(".")[2]

@@ -3,7 +3,10 @@
 Both indexers leave out documents without any term, which could never be found; they are counted as empty.
 """
 
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -12,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from repro.base.errors import InputError
-from repro.base.files import remove
+from repro.base.files import folder_bytes, remove
 from repro.base.progress import bar
 from repro.collections.model import Document
 from repro.formats.impact_vectors import shard_paths
 from repro.lucene.errors import java_error, opening
 from repro.lucene.java import start_jvm
+from repro.lucene.reader import open_reader
 
 BUFFER_SHARE = 1 / 4
 """The indexer's buffer is this fraction of the JVM's heap; sorting, merging and reading take of the rest."""
@@ -161,7 +165,28 @@ def _index_with_anserini(
             f"({counts['empty']:,} empty, {counts['unindexable'] + counts['errors']:,} failed); "
             "is the disk full, or was the folder changed?"
         )
+    _refuse_unfinished(index, counts["indexed"])
     return {"documents": counts["indexed"], "empty": counts["empty"]}
+
+
+def _refuse_unfinished(index: Path, documents: int) -> None:
+    """Raise InputError unless the index can be opened and has so many documents, OSError if the disk is full.
+
+    Anserini only logs what it could not commit, and ends as if all was well.
+    """
+    try:
+        with open_reader(index) as reader:
+            found = reader.numDocs()
+    except InputError:
+        found = 0
+    if found == documents:
+        return
+    if shutil.disk_usage(index).free <= folder_bytes(index):  # merging takes as much again
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(index))
+    raise InputError(
+        f"Anserini indexed {documents:,} documents and committed {found:,} to {index} (its log says why); "
+        "run it again"
+    )
 
 
 def _run_with_progress(work: Callable[[], None], done: Callable[[], int], documents: int) -> None:

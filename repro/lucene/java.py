@@ -159,6 +159,7 @@ def start_jvm(heap_megabytes: int | None = None) -> Java:
         # else Lucene warns of a Java that is too new for it
         severe = autoclass("java.util.logging.Level").SEVERE
         autoclass("java.util.logging.Logger").getLogger("").setLevel(severe)
+        autoclass("repro.Threads").keepMergesQuiet()
     elif str(OWN_JAR) not in jnius_config.get_classpath():
         raise InputError(
             "this process runs a JVM that was started without this project's classes, as importing Pyserini "

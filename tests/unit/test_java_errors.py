@@ -1,10 +1,16 @@
 """What Java throws, in a user's words."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from repro.lucene.errors import java_error
+
+
+class Thrown(Exception):
+    """As pyjnius's JavaException, which cannot be imported without starting a JVM."""
+
+    def __init__(self, classname, innermessage):
+        super().__init__(f"JVM exception occurred: {innermessage} {classname}")
+        self.classname, self.innermessage = classname, innermessage
 
 
 @pytest.mark.parametrize(
@@ -50,4 +56,4 @@ from repro.lucene.errors import java_error
     ],
 )
 def test_the_sentence_has_no_names_of_classes(name, message, sentence):
-    assert java_error(SimpleNamespace(classname=name, innermessage=message)) == sentence
+    assert java_error(Thrown(name, message)) == sentence
