@@ -1,8 +1,8 @@
 """Batches of texts in which nothing is padded, and the threads that work on them."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ def start(
     encode: Callable[[list[np.ndarray]], Sequence[T]],
     tokens: Tokens,
     batches: Iterable[list[list[int]]],
-) -> Iterator[tuple[int, T]]:
+) -> "Results[T]":
     """Let the workers begin on texts, and return their results as they come: (position, result).
 
     ``batches`` are the positions of texts, those of equal length in a list each. ``encode`` takes a batch,
@@ -47,8 +47,36 @@ def start(
     def work(batch: list[list[int]]) -> Sequence[T]:
         return encode([np.array([tokens[i] for i in positions], np.int64) for positions in batch])
 
-    encoded = workers.map(work, batches)
-    return (pair for batch, results in zip(batches, encoded) for pair in zip(chain(*batch), results))
+    return Results([(batch, workers.submit(work, batch)) for batch in batches])
+
+
+class Results(Iterator[tuple[int, T]]):
+    """(position, result) of texts, batch after batch as workers finish them.
+
+    An error ends it, and ``cancel`` leaves out what no worker has begun, also before the first result was
+    asked for: a pool waits for what is left in it.
+    """
+
+    def __init__(self, started: list[tuple[list[list[int]], Future[Sequence[T]]]]) -> None:
+        self._started = deque(started)
+        self._pairs = self._finished()
+
+    def __next__(self) -> tuple[int, T]:
+        return next(self._pairs)
+
+    def _finished(self) -> Iterator[tuple[int, T]]:
+        try:
+            while self._started:
+                batch, encoded = self._started[0]  # which stays there while it is waited for
+                yield from zip(chain(*batch), encoded.result())
+                self._started.popleft()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Leave out the batches that no worker has begun."""
+        for _, encoded in self._started:
+            encoded.cancel()
 
 
 def equal_lengths(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[list[int]]]:
@@ -69,7 +97,7 @@ def like_lengths(lengths: Sequence[int], batch_tokens: int = BATCH_TOKENS) -> It
     left = batch_tokens
     for length, positions in _by_length(lengths):
         while positions:
-            size = left // length if batch else max(1, left // length)
+            size = max(0, left // length) if batch else max(1, left // length)  # one may be longer than all
             if size:
                 batch.append(positions[:size])
                 left -= length * len(batch[-1])

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from repro.compiled.batches import Tokens
+from repro.compiled.batches import Results, Tokens
 
 T = TypeVar("T")
 
@@ -45,30 +45,37 @@ def unpadded(features: dict[str, Any], counts: np.ndarray) -> list[np.ndarray]:
 def encode(
     texts: Sequence[Any],
     preprocess: Callable[[list[str]], dict[str, Any]],
-    start: Callable[[Tokens], Iterator[tuple[int, T]]],
+    start: Callable[[Tokens], Results[T]],
 ) -> Iterator[tuple[int, T]]:
     """Yield (position, result) of every text, in no particular order, long texts first.
 
     ``preprocess`` makes features of texts, as a SentenceTransformer's method does; ``start`` begins on their
     token ids and returns the results as they come. NotPlainError if a text is no string, or its features are
-    not those of one.
+    not those of one. Whatever ends it early, what no worker has begun is left out.
     """
     if not all(isinstance(text, str) for text in texts):
         raise NotPlainError("expected strings")
-    started: deque[tuple[np.ndarray, Iterator[tuple[int, T]]]] = deque()
+    started: deque[tuple[np.ndarray, Results[T]]] = deque()
     order = np.argsort([-len(text) for text in texts], kind="stable")
-    for first in range(0, len(order), WINDOW):
-        window = order[first : first + WINDOW]
-        features = preprocess([texts[i] for i in window])
-        if (counts := token_counts(features)) is None:
-            raise NotPlainError("expected tokens, padded on the right")
-        started.append((window, start(unpadded(features, counts))))
-        if len(started) > AHEAD:
+    try:
+        for first in range(0, len(order), WINDOW):
+            window = order[first : first + WINDOW]
+            features = preprocess([texts[i] for i in window])
+            if (counts := token_counts(features)) is None:
+                raise NotPlainError("expected tokens, padded on the right")
+            started.append((window, start(unpadded(features, counts))))
+            if len(started) > AHEAD:
+                yield from _finished(started)
+        while started:
             yield from _finished(started)
-    while started:
-        yield from _finished(started)
+    finally:
+        for _, results in started:
+            results.cancel()
 
 
-def _finished(started: deque[tuple[np.ndarray, Iterator[tuple[int, T]]]]) -> Iterator[tuple[int, T]]:
-    window, results = started.popleft()
-    return ((int(window[i]), result) for i, result in results)
+def _finished(started: deque[tuple[np.ndarray, Results[T]]]) -> Iterator[tuple[int, T]]:
+    """Yield the first window's results, and drop it."""
+    window, results = started[0]
+    for i, result in results:
+        yield int(window[i]), result
+    started.popleft()

@@ -4,13 +4,13 @@
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from repro.compiled.batches import BATCH_TOKENS, Tokens, equal_lengths, start
+from repro.compiled.batches import BATCH_TOKENS, Results, Tokens, equal_lengths, start
 from repro.compiled.body import CompiledBody
 from repro.splade.bypass import ModelBody
 from repro.splade.head import MaxPooledHead, Row
@@ -31,7 +31,7 @@ class RowEncoder:
         self.body, self.head, self.workers = body, head, workers
         self.batch_tokens = CUDA_BATCH_TOKENS if head.weight.is_cuda else BATCH_TOKENS
 
-    def start(self, tokens: Tokens) -> Iterator[tuple[int, Row]]:
+    def start(self, tokens: Tokens) -> Results[Row]:
         """Let the workers begin on texts, and return their results as ``batches.start`` does."""
         batches = equal_lengths([len(ids) for ids in tokens], self.batch_tokens)
         return start(self.workers, self._encode, tokens, batches)
@@ -40,7 +40,7 @@ class RowEncoder:
         return [row for ids in batch for row in self.head.pool(self.body(ids))]
 
 
-def in_order(found: Iterator[tuple[int, Row]], texts: int) -> list[Row]:
+def in_order(found: Iterable[tuple[int, Row]], texts: int) -> list[Row]:
     """Return the rows of so many texts in their order; those that were not found are empty."""
     rows: list[Row] = [(np.empty(0, np.int32), np.empty(0, np.float32))] * texts
     for i, row in found:
