@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 COMPARED = 256
 """Passages whose vectors are compared, at most."""
 TOLERANCE = 1e-6
-"""By how much numbers of vectors of length 1 may differ: sums in float32 are taken in another order."""
+"""By how much numbers may differ, of a vector's length: sums in float32 are taken in another order."""
 
 
 def contestants(
     system: str, model: Path, collection: CollectionOptions, limit: int, every: int, threads: int
 ) -> list[Contestant]:
-    """Return ours and Sentence Transformers' on the same passages, of which the latter takes every
-    ``every``-th.
+    """Return ours and Sentence Transformers' on the same passages.
+
+    In bfloat16 it does not compete, and takes every ``every``-th only.
     """
     texts = {"collection": collection.collection, "split": collection.split, "limit": limit}
     common = {"system": system, "model": str(model), **texts, "threads": threads}
@@ -35,7 +36,9 @@ def contestants(
         found.append(Contestant(name, ours, common, rival=False, environment=environment))
     for dtype in ("float32", "bfloat16"):
         for size in BATCH_SIZES:
-            settings = {**common, "every": every, "batch_size": size, "dtype": dtype}
+            settings = {**common, "batch_size": size, "dtype": dtype}
+            if dtype == "bfloat16":
+                settings["every"] = every
             name = f"SentenceTransformer, {dtype}, batch {size}"
             found.append(Contestant(name, st, settings, rival=dtype == "float32"))
     return found
@@ -44,8 +47,8 @@ def contestants(
 def compare(
     system: str, model: Path, collection: CollectionOptions, limit: int, threads: int
 ) -> dict[str, Any]:
-    """Return how many vectors of ours differ from Sentence Transformers' by more than TOLERANCE, and a
-    sentence.
+    """Return how many vectors of ours differ from Sentence Transformers' by more than TOLERANCE of their
+    length, and a sentence.
     """
     import torch
 
@@ -58,11 +61,19 @@ def compare(
     theirs = _library(model, entry, "float32").encode_document(
         [entry.passage_prefix + text for text in texts], batch_size=4, show_progress_bar=False
     )
-    distances = np.abs(ours - theirs).max(axis=1)
+    return comparison(ours, theirs)
+
+
+def comparison(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
+    """The same of vectors, texts x dimensions."""
+    lengths = np.maximum(np.linalg.norm(theirs, axis=1), np.finfo(np.float32).tiny)
+    distances = np.abs(ours - theirs).max(axis=1) / lengths
     differing = int((distances > TOLERANCE).sum())
-    equal = f"{len(texts) - differing:,} of {len(texts):,} vectors equal Sentence Transformers' within"
-    check = f"{equal} {TOLERANCE:g}; the largest difference of a number is {distances.max():.1e}."
-    return {"compared": len(texts), "differing": differing, "check": check}
+    equal = f"{len(ours) - differing:,} of {len(ours):,} vectors equal Sentence Transformers' within"
+    check = (
+        f"{equal} {TOLERANCE:g} of their length; the largest difference of a number is {distances.max():.1e}."
+    )
+    return {"compared": len(ours), "differing": differing, "check": check}
 
 
 def repro(system: str, model: str, collection: str, split: str | None, limit: int, threads: int) -> Work:
@@ -81,9 +92,9 @@ def sentence_transformers(
     split: str | None,
     limit: int,
     threads: int,
-    every: int,
     batch_size: int,
     dtype: str,
+    every: int = 1,
 ) -> Work:
     """``SentenceTransformer.encode_document`` as it is; it sorts by length, too."""
     import torch

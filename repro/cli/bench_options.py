@@ -114,7 +114,12 @@ class BenchOptions:
         choices=(*TRAINED_SHAPES, *ENCODED_SHAPES, *DENSE_SHAPES),
     )
     limit: int = option(4096, "passages (default: 4096)", type=positive("limit"), metavar="N")
-    every: int = option(16, "slow peers take every Nth (default: 16)", type=positive("every"), metavar="N")
+    every: int = option(
+        16,
+        "peers that do not compete, and slow searches, take every Nth (default: 16)",
+        type=positive("every"),
+        metavar="N",
+    )
     rounds: int = option(5, "turns of each (default: 5)", type=positive("rounds"), metavar="N")
     hits: int = option(
         SearchOptions.hits, "documents a query (default: 1000)", type=positive("hits"), metavar="K"

@@ -162,7 +162,8 @@ def race_table(result: dict) -> str:
     text = table(["who", result["unit"], *ratio, "peak MB", *further], lines)
     sentences = [f"With {result['threads']} threads on {result['machine']['processor']}."]
     if result["ratio"]:
-        peer = f"Ours over the fastest peer with the same result ({result['fastest_peer']})"
+        kind = "although results differ" if result.get("differing") else "with the same result"
+        peer = f"Ours over the fastest peer {kind} ({result['fastest_peer']})"
         sentences.insert(0, f"{peer}: **{result['ratio']} x**.")
     if "check" in result:
         sentences.append(result["check"])

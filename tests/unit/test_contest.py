@@ -5,12 +5,15 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from repro.base.errors import InputError
-from repro.benchmarks import contest
+from repro.benchmarks import contest, dense_encoding, encoding
 from repro.benchmarks.contest import Contestant, Result, report, run
 from repro.benchmarks.worker import Turn
+from repro.cli.options import CollectionOptions
+from repro.report.markdown import race_table
 
 ENVIRONMENT = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
 
@@ -176,3 +179,41 @@ def test_a_record_says_to_which_units_libraries_were_held(monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     processor = report("encode", "some", results)["machine"]["processor"]
     assert processor.endswith(" with REPRO_NATIVE=avx2 ONEDNN_MAX_CPU_ISA=AVX2")
+
+
+def test_encoders_that_compete_take_the_same_passages():
+    """Fewer of them would be padded more, and a peer's rate would be another one."""
+    of = Path("model"), CollectionOptions("sample"), 512
+    for found in (
+        encoding.contestants(*of, every=4, threads=2),
+        dense_encoding.contestants("all-minilm-l6-v2", *of, every=4, threads=2),
+    ):
+        competing = [one for one in found if one.ours or one.rival]
+        assert len(competing) > 4
+        assert {one.settings["limit"] for one in competing} == {512}
+        assert {one.settings.get("every", 1) for one in competing} == {1}
+        assert {one.settings["every"] for one in found if "bfloat16" in one.name} == {4}
+
+
+def test_vectors_are_compared_relative_to_their_length():
+    unit = np.eye(2, 8, dtype=np.float32)
+    for scale in (1.0, 1e3, 1e-3):
+        near, far = unit * scale, unit * scale
+        near[1, 3], far[1, 3] = 0.5e-6 * scale, 2e-6 * scale
+        assert dense_encoding.comparison(near, unit * scale)["differing"] == 0
+        assert dense_encoding.comparison(far, unit * scale)["differing"] == 1
+
+
+@pytest.mark.parametrize("differing", [0, 3])
+def test_a_table_says_that_results_are_the_same_only_if_they_are(differing):
+    ours = {"name": "repro", "rate": 4.0, "peak_memory_mb": 1}
+    record = {
+        "ours": ours,
+        "peers": [{**ours, "name": "it", "rate": 2.0}],
+        "ratio": 2.0,
+        "fastest_peer": "it",
+    }
+    record |= {"unit": "texts a second", "threads": 1, "machine": {"processor": "x"}, "differing": differing}
+    text = race_table(record)
+    assert ("with the same result" in text) != bool(differing)
+    assert ("although results differ" in text) == bool(differing)
