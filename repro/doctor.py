@@ -129,10 +129,10 @@ def kernels() -> Check:
     try:
         choice = choose()
     except InputError as error:
-        return Check("SPLADE kernels", False, str(error))
+        return Check("compiled kernels", False, str(error))
     if choice.kernels is not None:
-        return Check("SPLADE kernels", True, f"compiled, for {choice.kernels.level.upper()}")
-    return Check("SPLADE kernels", True, f"plain torch, slower: {choice.reason}")
+        return Check("compiled kernels", True, f"for {choice.kernels.level.upper()}")
+    return Check("compiled kernels", True, f"none, encoding is slower: {choice.reason}")
 
 
 def packages() -> Iterator[Check]:

@@ -38,7 +38,7 @@ def test_only_levels_of_this_processor_are_named(machine, own, other):
 
 
 def test_other_processors_do_without():
-    assert choose_on("riscv64") == "plain torch, slower: there are none for riscv64 processors"
+    assert choose_on("riscv64") == "none, encoding is slower: there are none for riscv64 processors"
 
 
 @pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-macos", "x86_64-windows-gnu"])
