@@ -131,7 +131,7 @@ def _plain(model: PreTrainedModel) -> bool:
     output = model.get_output_embeddings()  # not computed here, and SPLADE's has a forward of its own
     return all(
         type(module).__module__.startswith(("torch.nn.modules.", "transformers."))
-        and (module is output or _unchanged(module))
+        and (module is output or unchanged(module))
         for module in model.modules()
     ) and all(
         type(one) is nn.Parameter and one.dtype == torch.float32 and one.device.type == "cpu"
@@ -139,8 +139,15 @@ def _plain(model: PreTrainedModel) -> bool:
     )
 
 
-def _unchanged(module: nn.Module) -> bool:
+def unchanged(module: nn.Module) -> bool:
+    """Tell whether a module's forward is its class's, and has no hooks."""
     return "forward" not in vars(module) and not (module._forward_hooks or module._forward_pre_hooks)
+
+
+def layers_of(model: PreTrainedModel) -> nn.Module:
+    """Return the layers of a model for which ``compiles`` holds; ``CompiledBody`` has all their weights."""
+    names, _ = ARCHITECTURES[type(model)]
+    return cast(PreTrainedModel, model.base_model).get_submodule(names.layers)
 
 
 class CompiledBody:
@@ -183,19 +190,21 @@ class CompiledBody:
         ``first``: of each text's first token only, texts x 1 x d, for which the last layer computes no other.
         """
         shapes = asking = [ids.shape for ids in batch]
+        rows = queries = _rows(shapes)
         x, flat, narrow = self._workspace(sum(ids.size for ids in batch))
-        for ids, rows in zip(batch, _rows(shapes)):
-            self.kernels.embed(ids, self.words, self.positions, x[rows])
+        for ids, tokens in zip(batch, rows):
+            self.kernels.embed(ids, self.words, self.positions, x[tokens])
         self.embedded(x)
         for i, layer in enumerate(self.layers):
             qkv = _view(flat, len(x), 3 * self.d)
             layer.query_key_value(x, qkv)
             if first and i == len(self.layers) - 1:
-                x = np.concatenate([x[rows][::length] for rows, (_, length) in zip(_rows(shapes), shapes)])
+                x = np.concatenate([x[tokens][::length] for tokens, (_, length) in zip(rows, shapes)])
                 asking = [(texts, 1) for texts, _ in shapes]
+                queries = _rows(asking)
                 narrow = narrow[: len(x)]
-            for (texts, _), tokens, queries in zip(shapes, _rows(shapes), _rows(asking)):
-                self.kernels.attention(qkv[tokens], texts, self.head, narrow[queries])
+            for (texts, _), tokens, those in zip(shapes, rows, queries):
+                self.kernels.attention(qkv[tokens], texts, self.head, narrow[those])
             wide = _view(flat, len(x), self.d)
             layer.attended(narrow, wide)
             layer.attention_norm(x, added=wide)
@@ -204,8 +213,8 @@ class CompiledBody:
             layer.narrowed(widened, narrow)
             layer.layer_norm(x, added=narrow)
         states = self.transform(x) if self.transform else x.copy()  # x is of the next batch's, too
-        parts = zip(_rows(asking), asking)
-        return [states[rows].reshape(texts, length, self.d) for rows, (texts, length) in parts]
+        parts = zip(queries, asking)
+        return [states[those].reshape(texts, length, self.d) for those, (texts, length) in parts]
 
     def _workspace(self, tokens: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return this thread's arrays: tokens x d, one for any layer's outputs, and tokens x d.

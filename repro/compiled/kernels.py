@@ -6,6 +6,7 @@ the number format and the shapes that it states (ValueError), and that ids lie w
 """
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -90,10 +91,19 @@ class Kernels:
         self.terms, self.largest, self.columns, self.group = shape[:4]
         self.offset = 0 if shape.signed else self.largest + 1
         self._kernels: dict[str, Callable[..., None]] = {}
+        self._local = threading.local()
         for name, arguments in SIGNATURES.items():
             kernel = getattr(library, f"{name}_{level}")
             kernel.argtypes, kernel.restype = arguments, None
             self._kernels[name] = kernel
+
+    def _workspace(self, floats: int) -> int:
+        """Return where this thread has so many floats for a kernel's own use, kept for its next call."""
+        if getattr(self._local, "floats", 0) < floats:
+            self._local.workspace = np.empty(floats, np.float32)
+            self._local.floats = floats
+            self._local.address = self._local.workspace.ctypes.data
+        return self._local.address
 
     def round_texts(self, hidden: np.ndarray) -> Bytes:
         """Round float32 hidden states, texts x tokens x d and finite, to what ``screen`` takes."""
@@ -228,7 +238,6 @@ class Kernels:
         """
         tokens, inputs = x.shape
         outputs = len(packed) * self.columns
-        workspace = np.empty(min(tokens, BLOCK_TOKENS) * min(inputs, PANEL_DEPTH), np.float32)
         self._kernels["body_linear"](
             address("x", x, FLOAT, (tokens, inputs)),
             tokens,
@@ -237,7 +246,7 @@ class Kernels:
             address("bias", bias, FLOAT, (outputs,)),
             outputs,
             gelu,
-            workspace.ctypes.data,
+            self._workspace(min(tokens, BLOCK_TOKENS) * min(inputs, PANEL_DEPTH)),
             address_of_output("y", y, (tokens, outputs)),
         )
 
@@ -253,7 +262,6 @@ class Kernels:
         if queries > tokens:
             raise ValueError(f"context: expected at most {tokens} queries, got {queries}")
         length = multiple("tokens", tokens, texts) // texts
-        workspace = np.empty((2 * head + ROWS) * round_up(length), np.float32)
         self._kernels["body_attention"](
             address("qkv", qkv, FLOAT, (tokens, 3 * multiple("d", d, head))),
             texts,
@@ -261,7 +269,7 @@ class Kernels:
             multiple("queries", queries, texts) // texts,
             d,
             head,
-            workspace.ctypes.data,
+            self._workspace((2 * head + ROWS) * round_up(length)),
             address_of_output("context", context, (queries, d)),
         )
 

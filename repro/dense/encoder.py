@@ -1,18 +1,21 @@
 """Encode texts into dense vectors with Sentence Transformers, as a model's card prescribes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from repro.base.errors import InputError
-from repro.dense.unpadded import accelerate
+from repro.compiled.windows import NotPlainError
+from repro.dense.unpadded import accelerate, release
 from repro.models.folder import first_line, module_paths
 from repro.models.systems import System
 from repro.models.weights import UNLOADABLE
@@ -24,9 +27,10 @@ class DenseEncoder:
     With ``system.pooling`` set, the entry decides on pooling, prefixes and lengths; without it (a model that
     a user names), the folder's own modules and prompts do. ``compiled`` tells whether the layers are this
     project's own, which ``unpadded`` says of which models; others are computed by Sentence Transformers.
+    ``parameters`` is their number.
 
     Raises InputError if the folder does not load, lacks weights or a tokenizer, or has weights that are not
-    finite.
+    finite; encoding does for a text with tokens or a length that the model has no embeddings of.
     """
 
     def __init__(self, folder: Path, system: System, threads: int | None = None) -> None:
@@ -40,32 +44,37 @@ class DenseEncoder:
         except UNLOADABLE as error:
             raise InputError(f"{folder} does not load as a dense encoder ({first_line(error)})") from error
         _check(self.model, folder)
+        self.parameters = sum(p.numel() for p in self.model.parameters())
         self.compiled = accelerate(self.model, threads)
-
-    @property
-    def parameters(self) -> int:
-        """Number of parameters."""
-        return sum(p.numel() for p in self.model.parameters())
+        if self.compiled and self.model.tokenizer.num_special_tokens_to_add():
+            # Else the layers' weights would be in memory twice. Without special tokens an empty text has no
+            # token at all, and is the library's.
+            release(self.model)
+        vars(self.model)["preprocess"] = partial(_tokens, self.model, folder)
 
     def encode_documents(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 vectors, texts x dimensions; InputError if one is not finite."""
         if self.system.pooling is None:
-            return self._finite(self.model.encode_document(list(texts), show_progress_bar=False))
+            return self._vectors(self.model.encode_document, texts)
         return self._encode(texts, self.system.max_length, self.system.passage_prefix)
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
         """Return float32 vectors, texts x dimensions; InputError if one is not finite."""
         if self.system.pooling is None:
-            return self._finite(self.model.encode_query(list(texts), show_progress_bar=False))
+            return self._vectors(self.model.encode_query, texts)
         return self._encode(texts, self.system.query_max_length, self.system.query_prefix)
 
     def _encode(self, texts: Sequence[str], max_length: int, prefix: str) -> np.ndarray:
         """Encode as the table's entry prescribes, texts no longer than the model has positions."""
         positions = getattr(self.model[0].config, "max_position_embeddings", max_length)
         self.model.max_seq_length = min(max_length, positions)
-        return self._finite(self.model.encode([prefix + text for text in texts], show_progress_bar=False))
+        return self._vectors(self.model.encode, [prefix + text for text in texts])
 
-    def _finite(self, vectors: np.ndarray) -> np.ndarray:
+    def _vectors(self, encode: Callable[..., np.ndarray], texts: Sequence[str]) -> np.ndarray:
+        try:
+            vectors = encode(list(texts), show_progress_bar=False)
+        except NotPlainError as error:  # the tokenizer makes something else of a text than of others
+            raise InputError(f"{self.folder}: the tokenizer cannot take a text ({error})") from error
         if not np.isfinite(vectors).all():
             raise InputError(
                 f"{self.folder} makes vectors that are not finite: its weights are too large, or damaged"
@@ -111,6 +120,38 @@ def _check(model: SentenceTransformer, folder: Path) -> None:
         tokenizer = module.tokenizer
         if isinstance(tokenizer, PreTrainedTokenizerBase) and _is_empty(tokenizer):
             raise InputError(f"{folder} has no tokenizer: expected tokenizer.json, or the vocabulary's file")
+
+
+def _tokens(model: SentenceTransformer, folder: Path, texts: list[str], **options: Any) -> dict[str, Any]:
+    """Do what ``model.preprocess`` does; InputError for what the model has no embeddings of."""
+    features = SentenceTransformer.preprocess(model, texts, **options)
+    ids, body = features.get("input_ids"), getattr(model[0], "model", None)
+    if not isinstance(ids, torch.Tensor) or not isinstance(body, PreTrainedModel) or not ids.numel():
+        return features
+    words = body.get_input_embeddings()
+    if isinstance(words, nn.Embedding) and (highest := int(ids.max())) >= words.num_embeddings:
+        raise InputError(
+            f"{folder}: the tokenizer gives id {highest}, but the model has {words.num_embeddings} "
+            "embeddings; the two do not belong together"
+        )
+    positions = _positions(body)
+    if positions is not None and ids.shape[1] > positions:
+        raise InputError(
+            f"{folder}: a text has {ids.shape[1]} tokens, but the model has {positions} positions; set "
+            f"max_seq_length in sentence_bert_config.json to {positions}"
+        )
+    return features
+
+
+def _positions(body: PreTrainedModel) -> int | None:
+    """Return how many positions have an embedding; None if positions are told in another way.
+
+    Those of RoBERTa's kin begin after the one of padding.
+    """
+    for name, module in body.named_modules():
+        if name.endswith("embeddings.position_embeddings") and isinstance(module, nn.Embedding):
+            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+    return None
 
 
 def _is_empty(tokenizer: PreTrainedTokenizerBase) -> bool:

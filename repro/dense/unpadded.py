@@ -6,9 +6,8 @@ mask is all ones where nothing is padded, and its lower bound of 1e-9 is never m
 a token.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
@@ -17,8 +16,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
 from repro.compiled import windows
-from repro.compiled.batches import Tokens, like_lengths, start, start_workers
-from repro.compiled.body import CompiledBody, compiles
+from repro.compiled.batches import Results, Tokens, like_lengths, start, start_workers
+from repro.compiled.body import CompiledBody, compiles, layers_of, unchanged
 
 POOLINGS = ("mean", "cls")
 SMALLEST_NORM = np.float32(1e-12)
@@ -39,13 +38,26 @@ LAST_STATES = ("last_hidden_state", ("last_hidden_state",), ["last_hidden_state"
 def accelerate(model: SentenceTransformer, threads: int | None = None) -> bool:
     """Have ``model`` encode texts with the compiled layers if ``computes`` holds; tell whether it does.
 
-    The weights are copied, so they must not change any more. threads: of encoding (default: as many as
-    torch uses).
+    The weights are copied, so they must not change any more; of a model that was accelerated and has changed
+    since, the library computes again. threads: of encoding (default: as many as torch uses).
     """
-    if computes(model):
-        encoder = VectorEncoder(model, start_workers(threads or torch.get_num_threads()))
-        vars(model)["_inference"] = partial(VectorEncoder.inference, encoder)
-    return "_inference" in vars(model)
+    if not computes(model):
+        vars(model).pop("_inference", None)
+        return False
+    encoder = VectorEncoder(model, threads or torch.get_num_threads())
+    vars(model)["_inference"] = partial(VectorEncoder.inference, encoder)
+    return True
+
+
+def release(model: SentenceTransformer) -> None:
+    """Free the layers of an accelerated ``model``, of which the compiled ones have a copy.
+
+    It encodes to vectors as before, but nothing else: what the library would compute is a NotPlainError, and
+    it can no longer be copied.
+    """
+    encoder = vars(model)["_inference"].args[0]
+    encoder.whole = False
+    layers_of(cast(Transformer, model[0]).model).to("meta")
 
 
 def computes(model: SentenceTransformer) -> bool:
@@ -64,7 +76,7 @@ def computes(model: SentenceTransformer) -> bool:
     taken = transformer.modality_config.get("text", {})
     keys = {normalise.module_input_name, normalise.module_output_name} if normalise else set()
     return (
-        all(map(_unchanged, (model, *model)))
+        all(map(unchanged, (model, *model)))
         and transformer.backend == "torch"
         and transformer.transformer_task == "feature-extraction"
         and "message" not in transformer.modality_config
@@ -72,6 +84,7 @@ def computes(model: SentenceTransformer) -> bool:
         and taken.get("method_output_name") in LAST_STATES
         and transformer.module_output_name == "token_embeddings"
         and transformer.query_expansion is None
+        and getattr(transformer.tokenizer, "padding_side", None) == "right"
         and not getattr(transformer.model.config, "output_hidden_states", False)
         and pooling.pooling_mode in POOLINGS
         and pooling.include_prompt
@@ -81,18 +94,39 @@ def computes(model: SentenceTransformer) -> bool:
     )
 
 
-def _unchanged(module: torch.nn.Module) -> bool:
-    return "forward" not in vars(module) and not (module._forward_hooks or module._forward_pre_hooks)
-
-
 class VectorEncoder:
-    """What a model for which ``computes`` holds makes of texts, at work in the threads of ``workers``."""
+    """What a model for which ``computes`` holds makes of texts, at work in so many ``threads``."""
 
-    def __init__(self, model: SentenceTransformer, workers: ThreadPoolExecutor) -> None:
-        self.model, self.workers = model, workers
-        self.body = CompiledBody(cast(Transformer, model[0]).model)
-        self.by_mean = model[1].pooling_mode == "mean"
-        self.normalise = len(model) > 2
+    def __init__(self, model: SentenceTransformer, threads: int) -> None:
+        self.__setstate__({"model": model, "threads": threads})
+        _ = self.body, self.by_mean, self.normalise  # as they are now
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies, also those in other processes, are made of."""
+        return {"model": self.model, "threads": self.threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.model: SentenceTransformer = state["model"]
+        self.threads: int = state["threads"]
+        self.workers = start_workers(self.threads)
+        self.whole = True
+        """Whether the model has its layers still (``release``)."""
+
+    # Of a copy at first use: while it is made, its model is not yet whole.
+    @cached_property
+    def body(self) -> CompiledBody:
+        """The compiled layers."""
+        return CompiledBody(cast(Transformer, self.model[0]).model)
+
+    @cached_property
+    def by_mean(self) -> bool:
+        """Whether a text's vector is the mean of its tokens', else it is that of [CLS]."""
+        return self.model[1].pooling_mode == "mean"
+
+    @cached_property
+    def normalise(self) -> bool:
+        """Whether vectors are brought to length 1."""
+        return len(self.model) > 2
 
     def inference(self, inputs: list[Any], *, prompt: str | None, **options: Any) -> Any:
         """Do what the loop of ``SentenceTransformer.encode`` does, from inputs to vectors."""
@@ -106,10 +140,13 @@ class VectorEncoder:
                     vectors[i] = torch.from_numpy(vector)
                 return vectors
             except windows.NotPlainError:
-                pass
+                if not self.whole:
+                    raise
+        elif inputs and not self.whole:
+            raise windows.NotPlainError("expected no other options than those of vectors")
         return SentenceTransformer._inference(self.model, inputs, prompt=prompt, **options)
 
-    def start(self, tokens: Tokens) -> Iterator[tuple[int, np.ndarray]]:
+    def start(self, tokens: Tokens) -> Results[np.ndarray]:
         """Let the workers begin on texts, and return their vectors as ``batches.start`` does."""
         batches = like_lengths([len(ids) for ids in tokens])
         return start(self.workers, self.encode, tokens, batches)

@@ -36,8 +36,8 @@ def hidden_states(model: PreTrainedModel, **inputs: torch.Tensor) -> torch.Tenso
         Bypass.asked.here = False
 
 
-def unchanged(module: nn.Module) -> bool:
-    """Tell whether a module's forward is its class's, or a ``Bypass``, and has no hooks."""
+def own_output_layer(module: nn.Module) -> bool:
+    """Tell whether an output layer's forward is its class's, or a ``Bypass``, and has no hooks."""
     replaced = vars(module).get("forward")
     return isinstance(replaced, Bypass | None) and not (module._forward_hooks or module._forward_pre_hooks)
 

@@ -9,7 +9,7 @@ from sentence_transformers.sparse_encoder.modules import SpladePooling
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from repro.splade.bypass import unchanged
+from repro.splade.bypass import own_output_layer
 
 
 class Parts(NamedTuple):
@@ -46,7 +46,7 @@ def splade_max(model: SparseEncoder) -> Parts:
     for module, kind in kinds.items():
         if type(module).forward is not kind.forward or module._forward_hooks or module._forward_pre_hooks:
             raise ValueError(f"{type(module).__name__} has a forward of its own, or hooks")
-    if not unchanged(layer):
+    if not own_output_layer(layer):
         raise ValueError("the output layer has a forward of its own, or hooks")
     return Parts(transformer, pooling, masked_lm, layer)
 

@@ -3,6 +3,9 @@ float64.
 """
 
 import copy
+import json
+import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 from transformers import AutoTokenizer, BertConfig, BertModel, DistilBertConfig, DistilBertModel
 
+from repro.base.errors import InputError
 from repro.compiled import native, windows
 from repro.dense.encoder import DenseEncoder
 from repro.dense.unpadded import accelerate, computes
@@ -221,9 +225,66 @@ def test_what_encode_is_asked_for_beside_vectors_is_the_librarys(folder, level):
 def test_texts_padded_on_the_left_are_the_librarys(folder, level):
     model = assembled(folder)
     model.tokenizer.padding_side = "left"
-    expected = model.encode(TEXTS)
+    assert not accelerate(model, threads=1)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_model_that_has_changed_since_is_the_librarys_again(folder, change, level):
+    model = assembled(folder)
     assert accelerate(model, threads=1)
-    np.testing.assert_array_equal(model.encode(TEXTS), expected)
+    change(model)
+    assert not accelerate(model, threads=1) and "_inference" not in vars(model)
+
+
+def test_copies_of_an_accelerated_model_compute_as_it_does(folder, level):
+    model = assembled(folder)
+    assert accelerate(model, threads=2)
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        encoder = vars(other)["_inference"].args[0]
+        assert encoder.model is other and encoder.workers._max_workers == 2
+        np.testing.assert_array_equal(other.encode(TEXTS), model.encode(TEXTS))
+
+
+def test_an_encoder_holds_the_weights_of_its_layers_once(folder, level):
+    system = find_system(f"dense:{folder}")
+    encoder = DenseEncoder(folder, system, threads=1)
+    assert encoder.parameters == sum(p.numel() for p in assembled(folder).parameters())
+    held = {name for name, p in encoder.model.named_parameters() if not p.is_meta}
+    assert held and not any(".layer." in name for name in held)
+    with pytest.raises(windows.NotPlainError):
+        encoder.model.encode(["a"], output_value="token_embeddings")
+
+
+def test_an_encoder_whose_tokenizer_makes_nothing_of_an_empty_text(folder, level, tmp_path):
+    """Without special tokens: it has no tokens, and the library's vector, of zeros."""
+    shutil.copytree(folder, tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": None}))
+    encoder = DenseEncoder(tmp_path / "model", find_system(f"dense:{tmp_path / 'model'}"), threads=1)
+    stock = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    np.testing.assert_allclose(
+        encoder.encode_documents(["", "the tide"]), stock.encode(["", "the tide"]), rtol=0, atol=4e-6
+    )
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "the library's"])
+def test_tokens_that_the_model_has_no_embeddings_of_are_told_in_a_sentence(compiled, tmp_path):
+    folder = save(tmp_path)
+    with kernels_of("avx2" if compiled else "none"):
+        system = find_system(f"dense:{folder}")
+        encoder = DenseEncoder(folder, system, threads=1)
+        encoder.model.max_seq_length = 600  # as a folder may have it
+        with pytest.raises(
+            InputError, match="600 tokens, but the model has 512 positions; set max_seq_length"
+        ):
+            encoder.encode_documents(["the tide " * 400])
+        model = BertModel.from_pretrained(folder)
+        model.resize_token_embeddings(1500)
+        model.save_pretrained(folder)
+        encoder = DenseEncoder(folder, system, threads=1)
+        assert encoder.compiled == compiled
+        with pytest.raises(InputError, match=r"gives id \d+, but the model has 1500 embeddings"):
+            encoder.encode_queries(["the tide"])
 
 
 def test_without_kernels_the_library_computes(folder):
