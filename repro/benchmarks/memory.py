@@ -18,11 +18,10 @@ from repro.benchmarks.worker import SECONDS, Figures, Work
 from repro.cli.options import CollectionOptions, SystemOptions
 from repro.collections.opening import open_collection
 from repro.engines import ENGINES
-from repro.engines.protocol import Text
+from repro.engines.protocol import WINDOW, Text
 from repro.formats.flat_vectors import ROWS, append_batches
 from repro.models.systems import find_system
 from repro.models.weights import resolve
-from repro.pipeline.encoding import CHUNK
 
 DIMENSIONS, QUERIES = 768, 1000
 """Of drawn vectors: those of the table's largest dense model, and the queries that are searched with."""
@@ -150,5 +149,5 @@ def _vectors(count: int) -> Iterator[tuple[list[str], np.ndarray]]:
 
 
 def _chunks(texts: Iterator[Text]) -> Iterator[list[Text]]:
-    while chunk := list(itertools.islice(texts, CHUNK)):
+    while chunk := list(itertools.islice(texts, WINDOW)):
         yield chunk

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from repro.cli.options import IndexingOptions
 from repro.collections.irds import IrDataset
+from repro.engines.protocol import WINDOW
 from repro.forecast.steps import FLOAT, dense_bytes, dense_memory
 from repro.models.systems import System, table_systems
-from repro.pipeline.encoding import CHUNK
 
 MSMARCO = "msmarco-passage/dev"
 HITS = 1000
@@ -32,7 +32,7 @@ def least(collection: str = MSMARCO) -> Least:
     dense = [of for of in table_systems().values() if of.kind == "dense" and of.shape]
     disk = sum(dense_bytes(documents, _dimensions(of)) for of in dense)
     heap = IndexingOptions().memory * 2**20
-    chunks = [2 * CHUNK * _dimensions(of) * FLOAT for of in dense]
+    chunks = [2 * WINDOW * _dimensions(of) * FLOAT for of in dense]
     searches = [dense_memory(documents, queries, _dimensions(of), HITS, 0) for of in dense]
     return Least([of.name for of in dense], disk, max([heap, *chunks, *searches]))
 

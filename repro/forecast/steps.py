@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from repro.dense.stored import BLOCK_BYTES
+from repro.engines.protocol import WINDOW
 from repro.forecast.rates import (
     COUNTED,
     MEASURED,
@@ -15,7 +16,6 @@ from repro.forecast.rates import (
     TextRate,
 )
 from repro.formats.flat_vectors import ROWS
-from repro.pipeline.encoding import CHUNK
 
 DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE = "documents", "queries", "index", "search", "evaluate"
 PARTS = (DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE)
@@ -111,7 +111,7 @@ def encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool =
 
 def dense_encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool = False) -> Step:
     """Return the same of a dense model, which holds some vectors twice at a time; its bytes are counted."""
-    dimensions, held = round(rate.documents.terms), min(texts, CHUNK)
+    dimensions, held = round(rate.documents.terms), min(texts, WINDOW)
     step = encoding(part, texts, rate, basis, started)
     memory = rate.memory + 2 * held * dimensions * FLOAT
     return Step(step.seconds, memory, dense_bytes(texts, dimensions), basis=basis, disk_basis=COUNTED)
