@@ -23,6 +23,7 @@ from repro.cli.topics_options import TopicsOptions
 from repro.collections.irds import IrDataset
 from repro.collections.opening import open_collection
 from repro.doctor import little_disk, little_memory
+from repro.engines.protocol import WINDOW
 from repro.forecast import making
 from repro.forecast.calibration import Calibration
 from repro.forecast.counted import Least, least
@@ -52,7 +53,6 @@ from repro.forecast.steps import (
     total,
 )
 from repro.models.systems import table_systems
-from repro.pipeline.encoding import CHUNK
 from repro.pipeline.opening import open_artifacts
 from repro.pipeline.planning import TableRequest, expected, expected_stages
 
@@ -134,7 +134,7 @@ def test_dense_vectors_are_counted_and_a_chunk_is_held_twice():
     rate = replace(MODEL, documents=TextRate(64, 0.1, 9.9, 384.0))
     step = dense_encoding(DOCUMENTS, 250_000, rate, "m")
     assert step.disk == 250_000 * (4 * 384 + 7) and step.disk_basis == "c"
-    assert step.memory == 500 + 2 * CHUNK * 384 * 4
+    assert step.memory == 500 + 2 * WINDOW * 384 * 4
     assert dense_encoding(DOCUMENTS, 10, rate, "m").memory == 500 + 2 * 10 * 384 * 4
 
 
