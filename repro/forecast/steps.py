@@ -135,7 +135,7 @@ def dense_indexing(documents: int, units: float, rate: IndexRate) -> Step:
     some embeddings are mapped and copied at a time.
     """
     step, dimensions = indexing(units, rate), units / documents
-    held = round(2 * min(documents, ROWS) * dimensions * FLOAT)
+    held = round(3 * min(documents, ROWS) * dimensions * FLOAT)  # mapped, copied, halved and written
     return Step(step.seconds, rate.memory + held, step.disk)
 
 
