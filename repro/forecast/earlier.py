@@ -8,6 +8,7 @@ from typing import Any
 from repro.artifacts.graph import SystemArtifacts
 from repro.artifacts.machine import hardware
 from repro.base.files import read_json
+from repro.compiled.native import choose
 from repro.forecast.steps import DOCUMENTS
 from repro.models.systems import System
 from repro.models.weights import Weights
@@ -33,7 +34,8 @@ def encoded_earlier(
     ``corpus`` is the one whose texts count alone; None if those of any do, as where its own are not here.
     """
     name = system.indexed.name if part == DOCUMENTS else f"{system.name}.*queries"
-    found = []
+    found, chosen = [], choose().kernels
+    level = chosen.level if chosen else "none"
     for manifest in _manifests(work / "encoded" / (corpus or "*"), name):
         match manifest:
             case {
@@ -46,6 +48,9 @@ def encoded_earlier(
                 used == threads
                 and sha256 == weights.sha256
                 and settings.get("precision", precision) == precision
+                # "none": also of a dense model that is computed by its library alone
+                and settings.get("kernels", level) in {level, "none" if system.kind == "dense" else level}
+                and manifest.get("shares", 1) == 1  # else other machines' seconds are among these
             ):
                 found.append((texts, seconds))
     return _most(found)

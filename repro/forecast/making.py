@@ -12,14 +12,15 @@ from repro.base.memory import free_memory
 from repro.collections.opening import open_collection
 from repro.collections.scan import known_summary
 from repro.forecast import steps as of_steps
-from repro.forecast.calibration import Calibration, calibrate
+from repro.forecast.calibration import REFERENCES, Calibration, calibrate
 from repro.forecast.earlier import Earlier, encoded_earlier, searched_earlier
 from repro.forecast.rates import EARLIER, MEASURED, ModelRate
 from repro.forecast.sizes import Corpora, Size, size_of
-from repro.forecast.steps import DOCUMENTS, DONE, EVALUATE, INDEX, QUERIES, SEARCH, Key, Row, Step
-from repro.models.systems import System
-from repro.models.weights import NoWeights, resolve
+from repro.forecast.steps import DOCUMENTS, DONE, EVALUATE, INDEX, QUERIES, SEARCH, Key, Row, Step, unknown
+from repro.models.systems import System, table_systems
+from repro.models.weights import NoWeights, Weights, resolve
 from repro.pipeline.planning import Needed, TableRequest, expected
+from repro.pipeline.searching import COMPILED, scorer_of
 
 NO_VECTORS = "there is no model here whose vectors could be indexed"
 HNSW = "what a graph (--faiss hnsw) takes does not grow linearly"
@@ -42,6 +43,14 @@ class Forecast:
     busy: float
 
 
+@dataclass(frozen=True)
+class AtHand:
+    """The weights that are on this machine, by the names of systems, and why others are not."""
+
+    weights: dict[str, Weights]
+    missing: dict[str, str]
+
+
 def forecast(request: TableRequest) -> Forecast:
     """Return what the table of a request takes. Nothing is fetched, and nothing written to --work.
 
@@ -53,13 +62,14 @@ def forecast(request: TableRequest) -> Forecast:
     requests, corpora = request.of_sets(), Corpora()
     needs = expected(requests, corpora.summary)
     sizes = {name: _size(of_set, corpora) for name, of_set in requests.items()}
-    leaves = {
-        leaf.system.name: leaf.system for of_set in needs.values() for leaf in _leaves(of_set) if leaf.run
-    }
+    leaves = {leaf.system.name: leaf for of_set in needs.values() for leaf in _leaves(of_set)}
+    made = [leaf.system for of_set in needs.values() for leaf in _leaves(of_set) if leaf.run]
+    at_hand = _at_hand([leaf.system for leaf in leaves.values()])
     first = next(iter(sizes.values()))
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    calibration = calibrate(request, list(leaves.values()), first)
-    rows = _rows(request, needs, sizes, calibration)
+    systems = list({system.name: system for system in made}.values())
+    calibration = calibrate(request, systems, at_hand.weights, first)
+    rows = _rows(request, needs, sizes, calibration, at_hand)
     read = known_summary(first.collection, request.work.work) is not None
     common = calibration.runs.start + (0 if read else first.documents * calibration.runs.reading)
     place = request.work.work.absolute()
@@ -83,29 +93,40 @@ def _leaves(needs: Iterable[Needed]) -> Iterator[Needed]:
             yield need
 
 
+def _at_hand(systems: list[System]) -> AtHand:
+    found = AtHand({}, {})
+    for system in systems:
+        if system.kind != "bm25":
+            try:
+                found.weights[system.name] = resolve(system, download=False)
+            except NoWeights as error:
+                found.missing[system.name] = str(error)
+    for name in REFERENCES if found.missing else ():
+        if name not in found.weights:
+            with contextlib.suppress(NoWeights):
+                found.weights[name] = resolve(table_systems()[name], download=False)
+    return found
+
+
 def _rows(
-    request: TableRequest, needs: dict[str, list[Needed]], sizes: dict[str, Size], calibration: Calibration
+    request: TableRequest,
+    needs: dict[str, list[Needed]],
+    sizes: dict[str, Size],
+    calibration: Calibration,
+    at_hand: AtHand,
 ) -> list[Row]:
     """Return a row for each system, with its steps on all query sets."""
     rows: dict[str, Row] = {}
     for set_name, of_set in needs.items():
+        scaling = Scaling(request, set_name, sizes[set_name], calibration, at_hand.weights)
         for need in of_set:
-            scaling = Scaling(request, set_name, sizes[set_name], calibration)
-            row = rows.setdefault(need.name, Row(need.system.name, need.system.kind, missing=_missing(need)))
+            reasons = [at_hand.missing.get(leaf.system.name, "") for leaf in _leaves([need])]
+            missing = next(filter(None, reasons), "")
+            row = rows.setdefault(need.name, Row(need.system.name, need.system.kind, missing=missing))
             for key, step in scaling.steps(need).items():
                 row.steps.setdefault(key, step)
             row.steps[Key(EVALUATE, need.system.name, set_name)] = scaling.evaluate()
     return list(rows.values())
-
-
-def _missing(need: Needed) -> str:
-    """Return why the weights of a row are not at hand; empty if they are."""
-    for leaf in _leaves([need]):
-        try:
-            resolve(leaf.system, download=False) if leaf.system.kind != "bm25" else None
-        except NoWeights as error:
-            return str(error)
-    return ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +137,7 @@ class Scaling:
     of_set: str
     size: Size
     calibration: Calibration
+    weights: dict[str, Weights]
 
     @property
     def hits(self) -> int:
@@ -135,8 +157,8 @@ class Scaling:
         index = Key(INDEX, "bm25" if need.system.kind == "bm25" else need.system.indexed.name)
         if need.system.kind == "bm25":
             return {
-                index: self._bm25_index() if need.index else DONE,
-                run: self._bm25(need) if need.run else DONE,
+                index: self._indexed(need, None) if need.index else DONE,
+                run: self._searched(need, None) if need.run else DONE,
             }
         documents = Key(DOCUMENTS, need.system.indexed.name)
         queries = Key(QUERIES, need.system.name, self.of_set)
@@ -144,86 +166,86 @@ class Scaling:
             return dict.fromkeys((documents, queries, index, run), DONE)
         rate = self.calibration.models[need.system.name]
         if isinstance(rate, str):
-            step = Step(seconds=None, disk=None, unknown=rate)
-            return dict.fromkeys((documents, queries, index, run), step)
+            return dict.fromkeys((documents, queries, index, run), unknown(rate))
         started = need.documents or need.system.documents_of is not None
         return {
-            documents: self._encode(need, DOCUMENTS, rate) if need.documents else DONE,
-            queries: self._encode(need, QUERIES, rate, started) if need.queries else DONE,
-            index: self._index(need, rate) if need.index else DONE,
-            run: self._search(need, rate),
+            documents: self._encoded(need, DOCUMENTS, rate) if need.documents else DONE,
+            queries: self._encoded(need, QUERIES, rate, started) if need.queries else DONE,
+            index: self._indexed(need, rate) if need.index else DONE,
+            run: self._searched(need, rate),
         }
 
-    def _encode(self, need: Needed, part: str, rate: ModelRate, started: bool = False) -> Step:
+    def _basis(self, need: Needed) -> str:
+        return self.calibration.basis.get(need.system.name, MEASURED)
+
+    def _encoded(self, need: Needed, part: str, rate: ModelRate, started: bool = False) -> Step:
         texts = self.size.documents if part == DOCUMENTS else self.size.queries
-        basis, earlier = self.calibration.basis[need.system.name], self._earlier(need.system, part)
+        earlier = self._earlier(need.system, part)
         if earlier is not None:
             of = rate.documents if part == DOCUMENTS else rate.queries
             of = replace(of, texts=earlier.items, seconds=earlier.seconds)
             rate = replace(rate, documents=of) if part == DOCUMENTS else replace(rate, queries=of)
         encoding = of_steps.dense_encoding if need.system.kind == "dense" else of_steps.encoding
-        step = encoding(part, texts, rate, basis, started)
+        step = encoding(part, texts, rate, self._basis(need), started)
         return replace(step, basis=EARLIER) if earlier else step
 
     def _earlier(self, system: System, part: str) -> Earlier | None:
-        work, collection = self.request.work, self.size.collection
-        with contextlib.suppress(NoWeights):
-            weights = resolve(system, download=False)
-            precision = self.request.systems.encoding.precision
-            own = collection.corpus if self.size.own_texts else None
-            return encoded_earlier(work.work, part, system, weights, work.threads, precision, own)
-        return None
+        if system.name not in self.weights:
+            return None
+        work, precision = self.request.work, self.request.systems.encoding.precision
+        own = self.size.collection.corpus if self.size.own_texts else None
+        return encoded_earlier(
+            work.work, part, system, self.weights[system.name], work.threads, precision, own
+        )
 
-    def _index(self, need: Needed, rate: ModelRate) -> Step:
-        units = self.size.documents * rate.documents.terms
-        basis = self.calibration.basis[need.system.name]
-        if need.system.kind != "dense":
-            rates = self.calibration.impacts
-            return of_steps.indexing(units, rates[0], basis) if rates else _unknown(NO_VECTORS)
-        rates = self.calibration.dense.get(round(rate.documents.terms))
-        return of_steps.dense_indexing(self.size.documents, units, rates[0]) if rates else _unknown(HNSW)
-
-    def _search(self, need: Needed, rate: ModelRate) -> Step:
-        documents, queries, runs = self.size.documents, self.size.queries, self.calibration.runs
-        basis = self.calibration.basis[need.system.name]
-        if need.system.kind != "dense":
-            rates, shared = self.calibration.impacts, rate.overlap
-            if rates is None or shared is None:
-                return _unknown(NO_VECTORS)
-            step = of_steps.searching(queries, documents * shared, self.hits, rates[1], runs, basis)
-        else:
+    def _indexed(self, need: Needed, rate: ModelRate | None) -> Step:
+        """Return what indexing takes; ``rate`` is the model's, None of BM25."""
+        found, documents = self.calibration, self.size.documents
+        if rate is None:
+            return of_steps.indexing(documents, found.bm25[0]) if found.bm25 else unknown(NO_VECTORS)
+        if need.system.kind == "dense":
             dimensions = round(rate.documents.terms)
-            rates = self.calibration.dense.get(dimensions)
-            if rates is None:
-                return _unknown(HNSW)
-            step = of_steps.searching(queries, documents, self.hits, rates[1], runs, basis)
-            base = rates[1].memory
-            memory = of_steps.dense_memory(documents, queries, dimensions, self.hits, base)
-            step = replace(step, memory=memory)
-        return self._as_before(need, step)
+            return (
+                of_steps.dense_indexing(documents, dimensions, found.dense[0])
+                if found.dense
+                else unknown(HNSW)
+            )
+        units = documents * rate.documents.terms
+        if found.impacts is None:
+            return unknown(NO_VECTORS)
+        return of_steps.indexing(units, found.impacts[0], self._basis(need))
 
-    def _bm25_index(self) -> Step:
-        rates = self.calibration.bm25
-        return of_steps.indexing(self.size.documents, rates[0]) if rates else _unknown(NO_VECTORS)
+    def _searched(self, need: Needed, rate: ModelRate | None) -> Step:
+        """Return what searching takes; on an index that is there, what it took an earlier run."""
+        step = self._searching(need, rate)
+        of, there = need.of, need.of is not None and not need.index
+        earlier = searched_earlier(of, self.request.work.threads) if of and there else None
+        if earlier:
+            seconds, runs = self.size.queries * earlier.seconds, self.calibration.runs
+            disk = self.size.queries * self.hits * runs.bytes
+            return Step(seconds, step.memory, disk, basis=EARLIER)
+        laid_out = of is not None and there and rate is not None and scorer_of(of) == COMPILED
+        return replace(step, at_most=True) if laid_out and not self.request.table.postings else step
 
-    def _bm25(self, need: Needed) -> Step:
-        rates, size = self.calibration.bm25, self.size
-        if rates is None:
-            return _unknown(NO_VECTORS)
-        runs = self.calibration.runs
-        step = of_steps.searching(size.queries, size.documents, self.hits, rates[1], runs, MEASURED)
-        return self._as_before(need, step)
-
-    def _as_before(self, need: Needed, step: Step) -> Step:
-        """Return the step, its time that of an earlier run on the same index, if there is one."""
-        earlier = searched_earlier(need.of, self.request.work.threads) if need.of and not need.index else None
-        return replace(step, seconds=self.size.queries * earlier.seconds, basis=EARLIER) if earlier else step
+    def _searching(self, need: Needed, rate: ModelRate | None) -> Step:
+        documents, queries, found = self.size.documents, self.size.queries, self.calibration
+        hits, runs, basis = self.hits, found.runs, self._basis(need)
+        if (
+            rate is None
+        ):  # Lucene passes over what cannot be among the hits, in larger indexes than were measured
+            if found.bm25 is None:
+                return unknown(NO_VECTORS)
+            return of_steps.searching(queries, documents, hits, found.bm25[1], runs, basis, at_most=True)
+        if need.system.kind == "dense":
+            dimensions = round(rate.documents.terms)
+            if found.dense is None:
+                return unknown(HNSW)
+            return of_steps.dense_searching(queries, documents, dimensions, hits, found.dense[1], runs, basis)
+        if found.impacts is None or rate.overlap is None:
+            return unknown(NO_VECTORS)
+        return of_steps.searching(queries, documents * rate.overlap, hits, found.impacts[1], runs, basis)
 
     def _combining(self, need: Needed) -> Step:
         if need.system.reranker:
-            return _unknown(RERANKS)
+            return unknown(RERANKS)
         return of_steps.fusing(self.size.queries, self.hits, len(need.parts), self.calibration.runs)
-
-
-def _unknown(reason: str) -> Step:
-    return Step(seconds=None, disk=None, unknown=reason)

@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from typing import Self
 
 MEASURED, SHAPE, EARLIER, COUNTED = "m", "s", "e", "c"
-"""Where a figure comes from: measured here by a calibration; so measured, with random weights in the
-model's shape; measured here by an earlier command, as its manifest says; counted.
+"""Where a figure comes from: measured here by a calibration; scaled by the model's shape from what others
+took; measured here by an earlier command, as its manifest says; counted.
 """
+
+
+class Unclear(Exception):
+    """Two sizes took the same, as far as can be told; the message says of what."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +21,20 @@ class Line:
     slope: float
 
     @classmethod
-    def through(cls, units: tuple[float, float], values: tuple[float, float]) -> Self:
-        """Return the line through two points; if noise would have it fall, or begin below 0, the line from 0
-        through the further point.
+    def through(cls, units: tuple[float, float], values: tuple[float, float], noise: float = 0.0) -> Self:
+        """Return the line through two points; through 0, if it would begin below.
+
+        Unclear if it does not rise by more than ``noise``, which would be taken for growth; where there are
+        no more units at the second point, nothing grows.
         """
         (near, far), (low, high) = units, values
+        if far <= near:
+            return cls(max(low, high), 0.0)
+        if high - low <= noise:
+            raise Unclear(f"{low:.2g} and {high:.2g} differ by no more than noise")
         slope = (high - low) / (far - near)
         fixed = low - slope * near
-        return cls(fixed, slope) if slope > 0 and fixed >= 0 else cls(0.0, high / far)
+        return cls(fixed, slope) if fixed >= 0 else cls(0.0, high / far)
 
     def at(self, units: float) -> float:
         """Return the quantity for so many units."""
@@ -46,10 +56,10 @@ class TextRate:
 
 @dataclass(frozen=True)
 class ModelRate:
-    """A model that encodes: seconds until it is loaded (``start``), and its process's peak memory, in bytes.
+    """A model that encodes: seconds until it is loaded (``start``), and its peak memory, in bytes.
 
     ``overlap`` is the mean number of terms that a query and a passage share, which is what postings a search
-    visits of a passage; None of dense vectors and of random weights.
+    visits of a passage; None of dense vectors.
     """
 
     start: float
@@ -78,24 +88,29 @@ class IndexRate:
 
 @dataclass(frozen=True)
 class SearchRate:
-    """Searching with one query: seconds by ``units``, the postings of impacts that are visited, or documents.
+    """Searching with one query: seconds by ``units``, the postings of impacts that are visited, texts of
+    BM25, numbers of vectors; ``unclear`` says why they cannot be told.
 
-    ``memory`` is the process's peak, in bytes.
+    ``memory`` is the process's peak, in bytes. ``dimensions``: of the vectors that were searched.
     """
 
     start: float
     seconds: Line
     memory: int
+    unclear: str = ""
+    dimensions: int = 0
 
 
 @dataclass(frozen=True)
 class RunRate:
-    """Runs: seconds to evaluate a line, or to fuse it, bytes of one, and the evaluating process's peak.
+    """Runs: seconds to write a line, to evaluate, or to fuse it, bytes of one, and the evaluating process's
+    peak.
 
     ``reading`` are the seconds that a pass over the corpus takes for a document.
     """
 
     start: float
+    writing: float
     evaluating: float
     fusing: float
     bytes: float

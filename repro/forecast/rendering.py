@@ -2,9 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 
+from repro.cli.plan_options import HOURS
 from repro.forecast.making import Forecast
 from repro.forecast.rates import COUNTED, EARLIER, MEASURED, SHAPE
-from repro.forecast.steps import DOCUMENTS, EVALUATE, INDEX, PARTS, QUERIES, SEARCH, Row, Step, fitting, total
+from repro.forecast.steps import (
+    DOCUMENTS,
+    EVALUATE,
+    INDEX,
+    PARTS,
+    QUERIES,
+    SEARCH,
+    Row,
+    Step,
+    Total,
+    fitting,
+    total,
+)
 from repro.report.markdown import table
 
 HEADERS = {
@@ -17,15 +30,23 @@ HEADERS = {
 LEAVES = {DOCUMENTS: "encoded documents", QUERIES: "encoded queries", INDEX: "index", SEARCH: "run"}
 BUSY = 0.5
 """Processes that run or wait, for each processor, from which on other work delays what is measured."""
-UNKNOWN, NOTHING, FINISHED = "?", "–", "done"
+UNKNOWN, NOTHING, FINISHED, AT_MOST = "?", "–", "done", "≤"
 MODEL = (
-    "Seconds and bytes grow with passages and queries; an index's with its postings, a search's with the "
-    "postings\nthat its queries visit (of BM25 and dense models: the documents), as measured at two sizes."
+    "Seconds are a processor's by threads, as where nothing else runs. They and bytes grow with passages and "
+    "queries; an index's\nwith its postings, a search's with the postings that its queries visit (of dense "
+    "models: the numbers in the vectors), as\nmeasured at two sizes."
+)
+NOT_IN_IT = (
+    "fetching and unpacking collection and models, reading vectors anew that exceed the memory, comparing "
+    "rows, the HTML page"
 )
 
 
-def rendered(of: Forecast, hours: Sequence[float]) -> str:
-    """Return the tables of time and of disk and memory, then a line for each thing that is to be decided."""
+def rendered(of: Forecast, hours: Sequence[float] | None = None) -> str:
+    """Return the tables of time and of disk and memory, then a line for each thing that is to be decided.
+
+    ``hours`` (default: a night and a weekend) are those of which is told what fits.
+    """
     rows = [row for row in of.rows if row.steps]
     time_table = table(["system", "type", *HEADERS.values(), "sum"], [_times(row) for row in rows])
     disk_table = table(
@@ -33,7 +54,7 @@ def rendered(of: Forecast, hours: Sequence[float]) -> str:
     )
     lines = [
         _all(of),
-        *(_fitting(of, limit) for limit in hours),
+        *(_fitting(of, limit) for limit in hours or HOURS),
         _free_disk(of),
         _free_memory(of),
         *_busy(of),
@@ -80,7 +101,11 @@ def _times(row: Row) -> list[str]:
 def _disk(row: Row) -> list[str]:
     cells = [_cell(_of_part(row, part), "disk") for part in LEAVES]
     of = total([row])
-    return [row.system, row.kind, *cells, _sum(row, of.disk, size), size(of.memory)]
+    return [row.system, row.kind, *cells, _sum(row, of.disk, size), _memory(of)]
+
+
+def _memory(of: Total) -> str:
+    return f"up to {size(of.ceiling)}" if of.ceiling > of.memory else size(of.memory)
 
 
 def _cell(steps: list[Step], figure: str) -> str:
@@ -95,7 +120,8 @@ def _cell(steps: list[Step], figure: str) -> str:
     bases = {step.basis if figure == "seconds" else step.disk_basis for step in made}
     basis = next(letter for letter in (SHAPE, MEASURED, EARLIER, COUNTED) if letter in bases)
     shown = duration if figure == "seconds" else size
-    return f"{shown(sum(getattr(step, figure) for step in made))} {basis}"
+    bound = f"{AT_MOST} " if figure == "seconds" and any(step.at_most for step in made) else ""
+    return f"{bound}{shown(sum(getattr(step, figure) for step in made))} {basis}"
 
 
 def _sum(row: Row, figure: float, shown) -> str:  # type: ignore[no-untyped-def]
@@ -108,15 +134,19 @@ def _legend(of: Forecast) -> str:
     meanings = {
         MEASURED: "measured here, and scaled",
         EARLIER: "measured here by an earlier command",
-        SHAPE: "measured here with random weights in the model's shape; sizes by published active terms",
+        SHAPE: "scaled by the model's shape from what others took here; sizes by published active terms",
         COUNTED: "counted",
     }
     letters = "; ".join(f"{letter}: {meaning}" for letter, meaning in meanings.items() if letter in used)
+    if any(step.at_most for step in steps):
+        letters += (
+            f"; {AT_MOST}: larger collections take less than in proportion (or their postings are laid out)"
+        )
     reasons = {step.unknown: None for step in steps if step.unknown}
     unknown = "".join(f"\n{UNKNOWN}: {reason}." for reason in reasons)
     return (
         f"{letters}.\n{MODEL}\nWhat several rows share is in each of them, and once in what follows. "
-        f"Not in it: fetching collection and models, comparing rows, the HTML page.{unknown}"
+        f"Not in it: {NOT_IN_IT}.{unknown}"
     )
 
 
@@ -130,7 +160,7 @@ def _all(of: Forecast) -> str:
 
 
 def _fitting(of: Forecast, hours: float) -> str:
-    rows = fitting(of.rows, 3600 * hours, of.common)
+    rows = fitting(of.rows, 3600 * hours, lambda all_of: all_of.seconds, of.common)
     others = [row for row in of.rows if row not in rows]
     within = f"In {hours:g} hour{'' if hours == 1 else 's'}"
     if not rows:
@@ -148,34 +178,27 @@ def _free_disk(of: Forecast) -> str:
     needs += f"; {size(of.free_disk)} free"
     if most <= of.free_disk:
         return f"{needs} at {of.work}: enough."
-    rows = fitting_disk(of.rows, of.free_disk)
+    rows = fitting(of.rows, of.free_disk, lambda all_of: all_of.disk + all_of.scratch)
     advice = f"there is room for {_names(rows)} only" if rows else "there is room for no row"
     return f"{needs} at {of.work}: not enough; {advice}, or name a --work on another disk."
 
 
-def fitting_disk(rows: Sequence[Row], free: float) -> list[Row]:
-    """Return the rows for which there is room together, in their order: the small ones first."""
-    taken: list[Row] = []
-    for row in sorted(rows, key=lambda row: total([row]).disk):
-        of = total([*taken, row])
-        if of.disk + of.scratch <= free and not any(step.unknown for step in row.steps.values()):
-            taken.append(row)
-    return [row for row in rows if row in taken]
-
-
 def _free_memory(of: Forecast) -> str:
-    needed = total(of.rows).memory
+    needed = total(of.rows)
     large = [row for row in of.rows if total([row]).memory > of.free_memory]
     verdict = f"not enough for {_names(large)}" if large else "enough"
-    return f"Memory: up to {size(needed)}; {size(of.free_memory)} free: {verdict}."
+    heap = (
+        f" (a stage of Java's takes of up to {size(needed.ceiling)} what there is)" if needed.ceiling else ""
+    )
+    return f"Memory: up to {size(needed.memory)}{heap}; {size(of.free_memory)} free: {verdict}."
 
 
 def _busy(of: Forecast) -> list[str]:
     if of.busy < BUSY:
         return []
     return [
-        f"This machine is busy ({of.busy:.1f} processes for each processor before this): all takes less "
-        "where it is not; plan again then."
+        f"This machine is busy ({of.busy:.1f} processes for each processor before this): as long as it is, "
+        "all takes longer."
     ]
 
 

@@ -1,8 +1,11 @@
 """How large a query set is, and texts like its own: before anything of it was fetched, and nothing is."""
 
 import itertools
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from repro.base.errors import InputError
 from repro.collections.irds import IrDataset
@@ -11,7 +14,10 @@ from repro.collections.opening import open_collection
 from repro.collections.scan import CorpusSummary, known_summary, read_through
 
 TEXTS = 1024
-"""Passages, and queries, that are at hand for a calibration."""
+"""Passages, and queries, that are at hand for a calibration, in random order: of a batch of them, as many are
+long.
+"""
+T = TypeVar("T", Document, Query)
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,8 @@ def size_of(collection: Collection, summary: CorpusSummary | None) -> Size:
         if summary is None:
             raise ValueError(f"{collection.name} was not read")
         asked = collection.queries()
-        texts = list(itertools.islice(collection.documents(), TEXTS))
-        return Size(collection, summary.documents, len(asked), "counted", texts, asked[:TEXTS], True)
+        texts, topics = _some(collection.documents()), _some(asked)
+        return Size(collection, summary.documents, len(asked), "counted", texts, topics, True)
     documents = summary.documents if summary else source.stated_documents()
     queries = source.stated_queries()
     if documents is None or queries is None:
@@ -63,5 +69,11 @@ def size_of(collection: Collection, summary: CorpusSummary | None) -> Size:
         )
     counted = "as ir_datasets states" if queries[1] else "as ir_datasets states, at most"
     sample, own = open_collection("sample"), source.documents_at_hand()
-    texts = list(itertools.islice((collection if own else sample).documents(), TEXTS))
-    return Size(collection, documents, queries[0], counted, texts, sample.queries()[:TEXTS], own)
+    texts, topics = _some((collection if own else sample).documents()), _some(sample.queries())
+    return Size(collection, documents, queries[0], counted, texts, topics, own)
+
+
+def _some(texts: Iterable[T]) -> list[T]:
+    found = list(itertools.islice(texts, TEXTS))
+    random.Random(0).shuffle(found)
+    return found

@@ -1,11 +1,10 @@
 """The arithmetic of a forecast: what each stage takes, from rates and numbers of texts; rows and sums."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from repro.dense.stored import BLOCK_BYTES
-from repro.engines.protocol import WINDOW
 from repro.forecast.rates import (
     COUNTED,
     MEASURED,
@@ -15,7 +14,7 @@ from repro.forecast.rates import (
     SearchRate,
     TextRate,
 )
-from repro.formats.flat_vectors import ROWS
+from repro.formats.impact_vectors import SHARD_DOCUMENTS
 
 DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE = "documents", "queries", "index", "search", "evaluate"
 PARTS = (DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE)
@@ -37,7 +36,8 @@ class Step:
     """What a stage takes: seconds, its process's peak memory and what it leaves on the disk, in bytes, and
     what lies there meanwhile (``scratch``); None where there is nothing to tell it from (``unknown`` says
     why). ``basis`` and ``disk_basis`` say where seconds and disk come from (``rates``). ``done``: it is
-    current, and takes nothing.
+    current, and takes nothing. ``at_most``: the seconds are a bound that larger collections stay below.
+    ``ceiling``: so is the memory, which is given to a stage but hardly taken.
     """
 
     seconds: float | None = 0.0
@@ -48,6 +48,8 @@ class Step:
     disk_basis: str = MEASURED
     done: bool = False
     unknown: str = ""
+    at_most: bool = False
+    ceiling: bool = False
 
 
 DONE = Step(done=True)
@@ -69,13 +71,15 @@ class Row:
 @dataclass(frozen=True)
 class Total:
     """What several steps take together, each once: disk is what they leave, ``scratch`` the most that lies
-    beside it at a time, memory the greatest peak. Steps that are not known count nothing.
+    beside it at a time, memory the greatest peak, ``ceiling`` the greatest bound. Steps that are not known
+    count nothing.
     """
 
     seconds: float
     disk: float
     scratch: float
     memory: int
+    ceiling: int = 0
 
 
 def total(rows: Iterable[Row], common: float = 0.0) -> Total:
@@ -85,19 +89,23 @@ def total(rows: Iterable[Row], common: float = 0.0) -> Total:
         seconds=common + sum(step.seconds or 0 for step in steps),
         disk=sum(step.disk or 0 for step in steps),
         scratch=max((step.scratch for step in steps), default=0.0),
-        memory=max((step.memory for step in steps), default=0),
+        memory=max((step.memory for step in steps if not step.ceiling), default=0),
+        ceiling=max((step.memory for step in steps if step.ceiling), default=0),
     )
 
 
-def fitting(rows: Sequence[Row], seconds: float, common: float = 0.0) -> list[Row]:
-    """Return the rows that can be made in so many seconds together, in their order: the quick ones first.
+def fitting(
+    rows: Sequence[Row], limit: float, of: Callable[[Total], float], common: float = 0.0
+) -> list[Row]:
+    """Return the rows that stay within a limit of what ``of`` takes from a total, in their order: the small
+    ones first.
 
     A row of which a step is not known is none of them.
     """
     taken: list[Row] = []
     known = [row for row in rows if row.steps and not any(step.unknown for step in row.steps.values())]
-    for row in sorted(known, key=lambda row: total([row]).seconds):
-        if total([*taken, row], common).seconds <= seconds:
+    for row in sorted(known, key=lambda row: of(total([row]))):
+        if of(total([*taken, row], common)) <= limit:
             taken.append(row)
     return [row for row in rows if row in taken]
 
@@ -110,11 +118,11 @@ def encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool =
 
 
 def dense_encoding(part: str, texts: int, rate: ModelRate, basis: str, started: bool = False) -> Step:
-    """Return the same of a dense model, which holds some vectors twice at a time; its bytes are counted."""
-    dimensions, held = round(rate.documents.terms), min(texts, WINDOW)
+    """Return the same of a dense model; the bytes of its vectors, which are written as they come, are
+    counted.
+    """
     step = encoding(part, texts, rate, basis, started)
-    memory = rate.memory + 2 * held * dimensions * FLOAT
-    return Step(step.seconds, memory, dense_bytes(texts, dimensions), basis=basis, disk_basis=COUNTED)
+    return replace(step, disk=dense_bytes(texts, round(rate.documents.terms)), disk_basis=COUNTED)
 
 
 def dense_bytes(texts: int, dimensions: int) -> int:
@@ -124,25 +132,57 @@ def dense_bytes(texts: int, dimensions: int) -> int:
 
 def indexing(units: float, rate: IndexRate, basis: str = MEASURED) -> Step:
     """Return what an index of so many units takes (see ``IndexRate``)."""
-    memory = rate.most if units > rate.measured else rate.memory
-    scratch = rate.scratch.at(units)
-    seconds = rate.start + rate.seconds.at(units)
-    return Step(seconds, memory, rate.bytes.at(units), scratch, basis, basis)
+    larger = units > rate.measured
+    return Step(
+        rate.start + rate.seconds.at(units),
+        rate.most if larger else rate.memory,
+        rate.bytes.at(units),
+        rate.scratch.at(units),
+        basis,
+        basis,
+        ceiling=larger and rate.most > rate.memory,
+    )
 
 
-def dense_indexing(documents: int, units: float, rate: IndexRate) -> Step:
-    """Return what a FAISS index takes: a flat one is a link to the embeddings and leaves nothing; of others,
-    some embeddings are mapped and copied at a time.
-    """
-    step, dimensions = indexing(units, rate), units / documents
-    held = round(3 * min(documents, ROWS) * dimensions * FLOAT)  # mapped, copied, halved and written
-    return Step(step.seconds, rate.memory + held, step.disk)
+def dense_indexing(documents: int, dimensions: int, rate: IndexRate) -> Step:
+    """Return what a FAISS index takes: a shard of the embeddings is mapped while it is copied."""
+    step = indexing(documents * dimensions, rate)
+    mapped = min(documents, SHARD_DOCUMENTS) * dimensions * FLOAT
+    return replace(step, memory=rate.memory + mapped)
 
 
-def searching(queries: int, units: float, hits: int, rate: SearchRate, runs: RunRate, basis: str) -> Step:
-    """Return what searching takes, each query visiting so many units, and the run that is left."""
-    seconds = rate.start + queries * rate.seconds.at(units)
-    return Step(seconds, rate.memory, queries * hits * runs.bytes, basis=basis)
+def searching(
+    queries: int, units: float, hits: int, rate: SearchRate, runs: RunRate, basis: str, at_most: bool = False
+) -> Step:
+    """Return what searching takes, each query visiting so many units, and the run that is written."""
+    if rate.unclear:
+        return unknown(rate.unclear)
+    return _written(queries, rate.start, rate.seconds.at(units), rate.memory, hits, runs, basis, at_most)
+
+
+def dense_searching(
+    queries: int, documents: int, dimensions: int, hits: int, rate: SearchRate, runs: RunRate, basis: str
+) -> Step:
+    """Return the same of dense vectors: what does not grow with them is done in each block."""
+    if rate.unclear:
+        return unknown(rate.unclear)
+    blocks = -(-documents * dimensions * FLOAT // BLOCK_BYTES)
+    fixed = blocks * rate.seconds.fixed * dimensions / rate.dimensions
+    seconds = fixed + documents * dimensions * rate.seconds.slope
+    memory = dense_memory(documents, queries, dimensions, hits, rate.memory)
+    return _written(queries, rate.start, seconds, memory, hits, runs, basis, False)
+
+
+def _written(
+    queries: int, start: float, query: float, memory: int, hits: int, runs: RunRate, basis: str, at_most: bool
+) -> Step:
+    seconds = start + queries * (query + hits * runs.writing)
+    return Step(seconds, memory, queries * hits * runs.bytes, basis=basis, at_most=at_most)
+
+
+def unknown(reason: str) -> Step:
+    """Return a step of which nothing can be told."""
+    return Step(seconds=None, disk=None, unknown=reason)
 
 
 def dense_memory(documents: int, queries: int, dimensions: int, hits: int, base: int) -> int:
@@ -160,15 +200,3 @@ def fusing(queries: int, hits: int, parts: int, runs: RunRate) -> Step:
 def evaluating(queries: int, hits: int, runs: RunRate) -> Step:
     """Return what evaluating a run takes; it leaves nothing."""
     return Step(queries * hits * runs.evaluating, runs.memory)
-
-
-def like(rate: ModelRate, reference: ModelRate, terms: float) -> ModelRate:
-    """Return the rates of random weights with the sizes of a trained SPLADE model, by the number of ``terms``
-    of a passage: bytes a term, a query's vector and the terms that it shares are the trained model's.
-    """
-    more = terms / reference.documents.terms
-    of, queries = reference.documents, reference.queries
-    documents = TextRate(rate.documents.texts, rate.documents.seconds, of.bytes * more, terms)
-    asked = TextRate(rate.queries.texts, rate.queries.seconds, queries.bytes, queries.terms)
-    shared = None if reference.overlap is None else reference.overlap * more
-    return ModelRate(rate.start, rate.memory, documents, asked, shared)

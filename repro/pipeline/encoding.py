@@ -170,10 +170,14 @@ def finish(
     finished: Finished,
     parameters: int,
     threads: int,
+    shares: int = 1,
 ) -> None:
-    """Put a folder of encoded texts in its place, and tell what was counted."""
+    """Put a folder of encoded texts in its place, and tell what was counted.
+
+    ``shares``: of how many it was put together, perhaps by as many machines.
+    """
     counts, seconds = _sum_counts(finished["shards"]), finished["seconds"]
-    artifact.finish(folder, **facts(part, of, finished, parameters, threads))
+    artifact.finish(folder, **facts(part, of, finished, parameters, threads), shares=shares)
     total = counts["texts"]
     note(f"{of.system.name}: {total:,} {part} of {of.collection.name}, {total / seconds:,.0f} a second")
     if counts.get("without_terms"):

@@ -96,7 +96,8 @@ def merge_shares(of: SystemArtifacts, work: WorkOptions, others: Sequence[Path])
                 "encode them again with --force"
             )
         first = manifests[0]
-        finish("documents", of.documents, of, folder, finished, first["parameters"], first["threads"])
+        parameters, threads = first["parameters"], first["threads"]
+        finish("documents", of.documents, of, folder, finished, parameters, threads, len(manifests))
     link_model(of)
     for each in found:
         if each.artifact.path.parent == of.documents.path.parent:

@@ -2,7 +2,13 @@
 
 import re
 
+import pytest
 from conftest import succeed
+
+from repro.cli.options import CollectionOptions, SystemOptions, WorkOptions
+from repro.forecast import indexes
+from repro.forecast.models import overlap
+from repro.pipeline.opening import open_artifacts
 
 
 def test_a_plan_measures_and_leaves_nothing(tmp_path):
@@ -20,6 +26,31 @@ def test_a_plan_measures_and_leaves_nothing(tmp_path):
     assert list(times) == list(sizes) == ["bm25", "splade-tiny", "splade-doc.splade-tiny", "bm25+splade-tiny"]
     assert times["bm25"][:2] == sizes["bm25"][:2] == ["–", "–"]  # it encodes nothing
     figures = [cell for cells in (*times.values(), *sizes.values()) for cell in cells if cell != "–"]
-    assert all(re.fullmatch(r"[\d.]+ (s|min|h|MB|GB)( m)?", figure) for figure in figures)
+    assert all(re.fullmatch(r"(≤ |up to )?[\d.]+ (s|min|h|MB|GB)( m)?", figure) for figure in figures)
     assert printed.startswith("1,924 passages of sample, 348 judged queries of sample (counted).\n")
     assert "In 24 hours: bm25, splade-tiny, splade-doc.splade-tiny, bm25+splade-tiny (" in printed
+
+
+def test_small_indexes_tell_what_one_of_three_times_the_size_takes(measured_sample, tmp_path, monkeypatch):
+    """Searching by the line of two sizes, and what the larger of two further ones takes; likewise bytes."""
+    of = open_artifacts("splade-tiny", CollectionOptions(), WorkOptions(measured_sample / "work"))
+    vectors = tmp_path / "vectors"
+    vectors.mkdir()
+    (vectors / "documents").symlink_to(of.documents.path)
+    (vectors / "queries").symlink_to(of.queries.path)
+
+    def measured(*sizes):
+        monkeypatch.setitem(indexes.SIZES, "impacts", sizes)
+        (tmp_path / str(sizes[1])).mkdir()
+        found, _ = indexes.measure_lucene(
+            vectors, None, SystemOptions(), 1, compiled=False, folder=tmp_path / str(sizes[1])
+        )
+        assert found is not None and not found[1].unclear
+        return found
+
+    (index, search), (larger_index, larger) = measured(1_000, 6_000), measured(2_000, 18_000)
+    postings = larger_index.measured
+    assert index.bytes.at(postings) == pytest.approx(larger_index.bytes.at(postings), rel=0.2)
+    visited = 18_000 * overlap(vectors / "documents", vectors / "queries")
+    told, taken = search.seconds.at(visited), larger.seconds.at(visited)
+    assert taken / 2 < told < 2 * taken
