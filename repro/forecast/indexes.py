@@ -183,7 +183,7 @@ def measure_dense(dimensions: int, options: SystemOptions, threads: int, folder:
         units[1],
     )
     line, unclear = _rising(numbers, taken)
-    return index, SearchRate(start, line, base, unclear, dimensions)
+    return index, SearchRate(start, line, base, unclear, units[1], dimensions)
 
 
 def _building(folder: Path, name: str, build: Callable[[int], Callable[[Path], None]], threads: int) -> float:
@@ -201,11 +201,15 @@ def _building(folder: Path, name: str, build: Callable[[int], Callable[[Path], N
 
 def _search_rate(start: float, built: Sequence[Built], visited: list[float], search: Search) -> SearchRate:
     """Return what a query takes beside the lines of its hits, by what it visits."""
-    few = [[_searching(of, search, SHALLOW) for _ in range(PASSES)] for of in built]
     hits = built[1].request.options.search.hits
-    many = min(_searching(built[1], search, hits) for _ in range(2))
+    many = min(_searching(built[1], search, hits) for _ in range(3))
+    few: list[list[float]] = [[], []]
+    for _ in range(PASSES):  # in turns: Java compiles meanwhile, and what came first would be told slower
+        for passes, of in zip(few, built):
+            passes.append(_searching(of, search, SHALLOW))
     line, unclear = _rising((visited[0], visited[1]), few)
-    return SearchRate(start, with_hits(line, visited[1], many), round(peak_memory() * 2**20), unclear)
+    peak = round(peak_memory() * 2**20)
+    return SearchRate(start, with_hits(line, visited[1], many), peak, unclear, measured=visited[1])
 
 
 def with_hits(line: Line, units: float, seconds: float) -> Line:

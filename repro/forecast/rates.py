@@ -89,7 +89,7 @@ class IndexRate:
 @dataclass(frozen=True)
 class SearchRate:
     """Searching with one query: seconds by ``units``, the postings of impacts that are visited, texts of
-    BM25, numbers of vectors; ``unclear`` says why they cannot be told.
+    BM25, numbers of vectors; ``unclear`` says why they cannot be told beyond what was ``measured``.
 
     ``memory`` is the process's peak, in bytes. ``dimensions``: of the vectors that were searched.
     """
@@ -98,6 +98,7 @@ class SearchRate:
     seconds: Line
     memory: int
     unclear: str = ""
+    measured: float = 0.0
     dimensions: int = 0
 
 

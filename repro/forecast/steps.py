@@ -155,7 +155,7 @@ def searching(
     queries: int, units: float, hits: int, rate: SearchRate, runs: RunRate, basis: str, at_most: bool = False
 ) -> Step:
     """Return what searching takes, each query visiting so many units, and the run that is written."""
-    if rate.unclear:
+    if rate.unclear and units > rate.measured:
         return unknown(rate.unclear)
     return _written(queries, rate.start, rate.seconds.at(units), rate.memory, hits, runs, basis, at_most)
 
@@ -164,7 +164,7 @@ def dense_searching(
     queries: int, documents: int, dimensions: int, hits: int, rate: SearchRate, runs: RunRate, basis: str
 ) -> Step:
     """Return the same of dense vectors: what does not grow with them is done in each block."""
-    if rate.unclear:
+    if rate.unclear and documents * dimensions > rate.measured:
         return unknown(rate.unclear)
     blocks = -(-documents * dimensions * FLOAT // BLOCK_BYTES)
     fixed = blocks * rate.seconds.fixed * dimensions / rate.dimensions

@@ -125,6 +125,7 @@ def test_noise_is_not_taken_for_growth():
     unclear = replace(SEARCHES, unclear="no reason")
     assert searching(10, 1e6, 10, unclear, RUNS, "m").unknown == "no reason"
     assert dense_searching(10, 10, 384, 10, unclear, RUNS, "m").unknown == "no reason"
+    assert searching(10, 1e6, 10, replace(unclear, measured=1e6), RUNS, "m").seconds  # nothing grows
 
 
 def test_a_query_grows_as_with_few_hits_and_takes_what_all_hits_take_at_the_larger_index():
