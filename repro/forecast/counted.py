@@ -15,8 +15,8 @@ HITS = 1000
 
 @dataclass(frozen=True)
 class Least:
-    """Bytes on the disk that ``dense`` systems' vectors take, encoded and in their indexes, and bytes of
-    memory.
+    """Bytes on the disk that ``dense`` systems' vectors take, once (a flat index is a link to them), and
+    bytes of memory.
     """
 
     dense: list[str]
@@ -29,7 +29,7 @@ def least(collection: str = MSMARCO) -> Least:
     source = IrDataset(collection)
     documents, queries = source.stated_documents() or 0, (source.stated_queries() or (0, False))[0]
     dense = [of for of in table_systems().values() if of.kind == "dense" and of.shape]
-    disk = sum(2 * dense_bytes(documents, _dimensions(of)) for of in dense)
+    disk = sum(dense_bytes(documents, _dimensions(of)) for of in dense)
     heap = IndexingOptions().memory * 2**20
     searches = [dense_memory(documents, queries, _dimensions(of), HITS, 0) for of in dense]
     return Least([of.name for of in dense], disk, max([heap, *searches]))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.base.files import folder_bytes
+from repro.base.files import folder_bytes, own_bytes
 from repro.base.memory import peak_memory
 from repro.cli.options import IndexingOptions, SystemOptions
 from repro.collections.model import Document, Query
@@ -25,7 +25,7 @@ from repro.engines.protocol import IndexRequest, Results, SearchRequest
 from repro.forecast.rates import IndexRate, Line, SearchRate, Unclear
 from repro.forecast.stopwatch import seconds_of
 from repro.formats.drawn_vectors import KEPT, draw_vectors
-from repro.formats.embeddings import write_embeddings
+from repro.formats.flat_vectors import append_batches
 from repro.formats.impact_vectors import read_vectors, shard_path, write_shard
 
 SIZES = {"impacts": (1_500, 12_000), "bm25": (1_000, 8_000), "dense": (2_000, 16_000)}
@@ -163,12 +163,12 @@ def measure_dense(dimensions: int, options: SystemOptions, threads: int, folder:
     building, bytes_of, units, taken = [], [], [], []
     for size in SIZES["dense"]:
         source, to = _folder(folder / f"drawn-{size}"), _folder(folder / f"index-{size}")
-        write_embeddings(source, 0, [str(i) for i in range(size)], _vectors(rng, size, dimensions))
-        started = time.perf_counter()  # it is a copy, from disk to disk
+        append_batches(source, [([str(i) for i in range(size)], _vectors(rng, size, dimensions))])
+        started = time.perf_counter()  # it is a link, or a copy, from disk to disk
         engine.build_index(source, IndexRequest(size, options, IndexingOptions(), threads, {}), to)
         building.append(time.perf_counter() - started)
         units.append(float(size * dimensions))
-        bytes_of.append(folder_bytes(to))
+        bytes_of.append(own_bytes(to))
         searcher = DenseSearcher(to, threads, options.search.ties)
         search = partial(searcher.search, queries, hits)
         taken.append([seconds_of(search, threads, alone=False) / QUERIES for _ in range(PASSES)])

@@ -123,6 +123,8 @@ def _rate(
     counts: dict[str, int] = {}
 
     def encode(batch: Sequence[Text]) -> float:
+        for file in writer.files(folder, 0):
+            file.unlink(missing_ok=True)
         taken = seconds_of(
             lambda: counts.update(writer.write(folder, 0, [list(batch)], part)), threads, alone=False
         )

@@ -14,7 +14,7 @@ from repro.forecast.rates import (
     SearchRate,
     TextRate,
 )
-from repro.formats.impact_vectors import SHARD_DOCUMENTS
+from repro.formats.flat_vectors import ROWS
 
 DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE = "documents", "queries", "index", "search", "evaluate"
 PARTS = (DOCUMENTS, QUERIES, INDEX, SEARCH, EVALUATE)
@@ -145,10 +145,12 @@ def indexing(units: float, rate: IndexRate, basis: str = MEASURED) -> Step:
 
 
 def dense_indexing(documents: int, dimensions: int, rate: IndexRate) -> Step:
-    """Return what a FAISS index takes: a shard of the embeddings is mapped while it is copied."""
+    """Return what a FAISS index takes: a flat one is a link to the embeddings and leaves nothing; of others,
+    some embeddings are mapped and copied at a time.
+    """
     step = indexing(documents * dimensions, rate)
-    mapped = min(documents, SHARD_DOCUMENTS) * dimensions * FLOAT
-    return replace(step, memory=rate.memory + mapped)
+    held = 3 * min(documents, ROWS) * dimensions * FLOAT  # mapped, copied, halved and written
+    return replace(step, memory=rate.memory + held)
 
 
 def searching(
