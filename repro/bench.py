@@ -23,6 +23,8 @@ walk        all stages of a SPLADE row at MS MARCO's size (--documents, --querie
             (--limit): how long the whole takes
 memory      peak memory and seconds of stages at growing sizes: --limit passages, a third and a ninth of them
             encoded; drawn vectors of 768 dimensions (--sizes) indexed and searched
+killed      kill -9 at random moments of each stage of a SPLADE row (--kills): what it makes in the end beside
+            what it makes undisturbed; on --limit passages encoded and drawn documents (the first of --sizes)
 
 All but encode, exactness, train, sparsity, adapt and memory take what encode and index made in --work. The
 result is printed; --readme puts it into its block of README.md or a page in docs/ of the current folder, if

@@ -234,9 +234,14 @@ def report(stage: str, collection: str, results: list[Result], **facts: Any) -> 
         "ratio": round(ours.rate / fastest.rate, 2) if fastest else None,
         "fastest_peer": fastest.contestant.name if fastest else None,
         **facts,
-        "machine": {"processor": _processor(), "processors": os.cpu_count(), "system": platform.platform()},
+        "machine": machine(),
         "made": provenance(),
     }
+
+
+def machine() -> dict[str, Any]:
+    """Return what tells the machine: its processor, how many processors, its system."""
+    return {"processor": _processor(), "processors": os.cpu_count(), "system": platform.platform()}
 
 
 def _processor() -> str:

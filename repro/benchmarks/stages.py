@@ -13,7 +13,7 @@ from repro.base.files import write_json
 from repro.base.progress import bar, note
 from repro.benchmarks.racing import Record, race
 from repro.benchmarks.request import BenchRequest, make_request
-from repro.benchmarks.stages_at_size import memory, scale, walk
+from repro.benchmarks.stages_at_size import killed, memory, scale, walk
 from repro.cli.bench_options import BenchOptions
 from repro.cli.options import FAISS_KINDS, CollectionOptions, DenseOptions, WorkOptions
 from repro.collections.opening import open_collection
@@ -217,4 +217,5 @@ STAGES: dict[str, Callable[[BenchRequest], tuple[Record, str]]] = {
     "scale": scale,
     "walk": walk,
     "memory": memory,
+    "killed": killed,
 }

@@ -3,8 +3,17 @@
 As those of ``stages``, which lists them, they take a request and return what ``--json`` writes, and a text.
 """
 
+import itertools
+from dataclasses import asdict
+
+from repro.artifacts.provenance import provenance
+from repro.base.files import remove
+from repro.base.locks import locked
+from repro.benchmarks.contest import machine
 from repro.benchmarks.racing import Record, race
 from repro.benchmarks.request import DEFAULT_SYSTEMS, BenchRequest
+from repro.collections.opening import open_collection
+from repro.formats.impact_vectors import read_vectors
 
 
 def scale(request: BenchRequest) -> tuple[Record, str]:
@@ -97,3 +106,45 @@ def memory(request: BenchRequest) -> tuple[Record, str]:
     if any(request.takes(one.name) for one in measured):
         measuring.draw(folder, options.sizes)
     return race(request, [*encoders, *measured], "items a second", alone=True, warm=False, hits=options.hits)
+
+
+def killed(request: BenchRequest) -> tuple[Record, str]:
+    """Kill each stage of a SPLADE row at random moments, and compare what it makes in the end with what it
+    makes undisturbed.
+    """
+    from repro.benchmarks import killed_stages, killing
+
+    options, folder = request.options, request.folder.resolve() / "killed"
+    request.check_names(killed_stages.NAMES)
+    request.locks.enter_context(locked(folder.with_name("killed.lock"), wait=request.work.wait))
+    remove(folder)
+    row = killed_stages.Row(folder, request.system, options.hits, options.memory, request.work.threads)
+    sets = [open_collection(request.collection.collection, split) for split in request.splits]
+    queries = list({query.id: query for of in sets for query in of.queries()}.values())
+    steps = []
+    if request.takes("encode"):
+        passages = itertools.islice(sets[0].documents(), options.limit)
+        steps.append(killed_stages.encoding(row, passages, queries))
+    if any(map(request.takes, killed_stages.NAMES[1:])):
+        documents = request.artifacts(request.splits[0]).documents
+        vectors = request.reading(documents, "encode")
+        real = [list(vector.vector.items()) for vector in read_vectors(vectors)]
+        parameters = (documents.manifest() or {})["parameters"]
+        steps += killed_stages.drawn_steps(row, real, parameters, options.sizes[0], queries)
+    found = killing.kill_those(steps, request.takes, options.kills, folder / "undisturbed")
+    differing = [sentence for one in found for sentence in one.differing]
+    record: Record = {
+        "stage": "killed",
+        "collection": request.collection.collection,
+        "system": request.label,
+        "queries": len(queries),
+        "hits": options.hits,
+        "threads": request.work.threads,
+        "stages": [asdict(one) for one in found],
+        "differing": differing,
+        "machine": machine(),
+        "made": provenance(),
+    }
+    where = f"{len(queries):,} queries, {options.hits:,} hits each. With {request.work.threads} threads on"
+    sentence = f"{where} {record['machine']['processor']}."
+    return record, "\n\n".join([killing.killed_table(found), "\n".join([*differing, sentence])])

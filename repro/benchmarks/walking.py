@@ -23,7 +23,7 @@ from repro.cli.stages import stage
 from repro.collections.model import Document
 from repro.collections.opening import open_collection
 from repro.formats.drawn_vectors import KEPT, draw_vectors
-from repro.formats.impact_vectors import SHARD_DOCUMENTS, read_vectors, shard_path, write_shard
+from repro.formats.impact_vectors import read_vectors, write_shards
 from repro.formats.runs import write_run
 from repro.models.systems import find_system
 from repro.models.weights import resolve
@@ -120,8 +120,7 @@ def _write(folder: Path, sources: Sequence[Path], count: int, text: str) -> None
     folder.mkdir()
     real = [list(vector.vector.items()) for source in sources for vector in read_vectors(source)]
     drawn = track(draw_vectors(real, count, text), count, f"drawing {folder.name}", folder.name)
-    for number in range(-(-count // SHARD_DOCUMENTS)):
-        write_shard(shard_path(folder, number), itertools.islice(drawn, SHARD_DOCUMENTS))
+    write_shards(folder, drawn)
 
 
 def encode(way: Way) -> Walked:

@@ -132,7 +132,7 @@ class BenchOptions:
     )
     sizes: tuple[int, ...] = option(
         (100_000, 300_000, 1_000_000),
-        "of scale and memory, in documents (default: 100000,300000,1000000)",
+        "of scale and memory, and of killed the first, in documents (default: 100000,300000,1000000)",
         type=listed(positive("sizes")),
         metavar="N,N",
     )
@@ -156,6 +156,7 @@ class BenchOptions:
         type=positive("queries"),
         metavar="N",
     )
+    kills: int = option(20, "of killed, in each stage (default: 20)", type=positive("kills"), metavar="N")
     batch: int = option(
         48, "of train, in rows of 1 + 5 texts (default: 48)", type=positive("batch"), metavar="N"
     )

@@ -28,13 +28,17 @@ class Stage:
     def __str__(self) -> str:
         return shlex.join(["python", "-m", self.module, *self.arguments])
 
+    @property
+    def command(self) -> list[str]:
+        """The command line of a process of its own."""
+        return [sys.executable, "-m", self.module, *self.arguments]
+
     def run(self) -> str:
         """Run it and return what it prints (its progress goes to stderr).
 
         StageFailed if it fails, StageKilled if another process, or the system, killed it.
         """
-        command = [sys.executable, "-m", self.module, *self.arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(self.command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode < 0:
             raise StageKilled(f"{self.module} was killed by signal {-done.returncode}")
         if done.returncode != 0:

@@ -5,6 +5,7 @@ A line is ``{"id": "...", "contents": "...", "vector": {"term": impact}}``, impa
 
 import gzip
 import io
+import itertools
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator
@@ -44,6 +45,14 @@ def write_shard(path: Path, vectors: Iterable[ImpactVector]) -> None:
         for vector in vectors:
             file.write(json.dumps(vector._asdict(), ensure_ascii=False, separators=(",", ":")) + "\n")
     os.replace(temporary, path)
+
+
+def write_shards(folder: Path, vectors: Iterable[ImpactVector]) -> None:
+    """Write vectors to a folder, SHARD_DOCUMENTS a shard."""
+    vectors = iter(vectors)
+    for number, first in enumerate(vectors):
+        rest = itertools.islice(vectors, SHARD_DOCUMENTS - 1)
+        write_shard(shard_path(folder, number), itertools.chain([first], rest))
 
 
 def shard_path(folder: Path, number: int) -> Path:

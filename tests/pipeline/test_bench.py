@@ -7,6 +7,7 @@ import pytest
 from conftest import copy_measured_sample, refused, run_here, succeed
 
 from repro.benchmarks import block_max
+from repro.formats.impact_vectors import read_vectors
 
 ENCODE = ["--shape", "tiny", "--limit", "20", "--every", "10", "--rounds", "1", "--threads", "2"]
 BLOCK = "<!-- bench encode splade-random-tiny -->\n<!-- /bench encode splade-random-tiny -->\n"
@@ -108,6 +109,25 @@ def test_a_row_is_walked_at_a_size_that_is_not_at_hand(encoded):
         seconds[0] == round(300 / found["ours"]["rate"]) or abs(300 / found["ours"]["rate"] - seconds[0]) <= 1
     )
     assert f"= {sum(seconds):,} s, " in printed
+
+
+def test_a_stage_that_is_killed_ends_with_the_same_bytes(encoded):
+    arguments = ["--only", "index", "--sizes", "300", "--kills", "1", "--hits", "20", "--threads", "2"]
+    printed = succeed("repro.bench", "killed", *arguments, "--json", "killed.json", cwd=encoded, by=run_here)
+    (found,) = json.loads((encoded / "killed.json").read_text())["stages"]
+    assert (found["stage"], found["documents"], found["kills"]) == ("index", 300, 1)
+    assert found["compared"] >= 1 and found["differing"] == [] and "| the same bytes |" in printed
+
+    # It was the stage of a whole row: what it was made from counts what it holds, and only the rest is to do.
+    folder = encoded / "work" / "bench" / "killed"
+    vectors = [one.vector for one in read_vectors(folder / "work" / "encoded" / "drawn" / "splade-tiny")]
+    manifest = json.loads((folder / "work" / "encoded" / "drawn" / "splade-tiny.manifest.json").read_text())
+    terms = sum(map(len, vectors))
+    counts = {"texts": 300, "active_terms": terms, "postings": terms, "without_terms": vectors.count({})}
+    assert manifest["counts"] == counts
+    line = ["--collection", "drawn", "--systems", "splade-tiny", "--hits", "20", "--dry-run"]
+    left = succeed("repro.table", *line, cwd=folder, by=run_here).splitlines()
+    assert [command.split()[2] for command in left] == ["repro.search"]
 
 
 def test_compiled_search_is_raced_with_block_max_pruning(encoded):
