@@ -32,7 +32,7 @@ from repro.cli.share_options import ClusterOptions, ShareOptions
 from repro.pipeline.encoding import encode
 from repro.pipeline.opening import open_artifacts
 from repro.pipeline.ray_encoding import encode_on_ray
-from repro.pipeline.sharing import encode_share, merge_shares
+from repro.pipeline.shared_encoding import encode_share, merge_encoded
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -53,12 +53,10 @@ def main(argv: list[str] | None = None) -> int:
     parsed = parser.parse_args(argv)
     work = read_options(WorkOptions, parsed)
     shares, cluster = read_options(ShareOptions, parsed), read_options(ClusterOptions, parsed)
-    shared = shares.shard is not None or shares.merge is not None
-    if (shares.shard and shares.merge is not None) or (shared and parsed.only == "queries"):
-        raise InputError(
-            "--shard encodes documents, --merge puts them together: expected one of them, and no queries"
-        )
-    if shared and cluster.engine == "ray":
+    shares.check()
+    if shares.given and parsed.only == "queries":
+        raise InputError("--shard and --merge are of documents: leave --only queries out")
+    if shares.given and cluster.engine == "ray":
         raise InputError("--engine ray shares the documents out itself; leave --shard and --merge out")
     if cluster.engine != "ray" and (cluster.ray_address or cluster.gpus):
         raise InputError("--ray-address and --gpus are of --engine ray; give that, too, or leave them out")
@@ -68,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     if shares.shard:
         artifacts = [encode_share(of, work, shard_size, shares.shard)]
     elif shares.merge is not None:
-        artifacts = [merge_shares(of, work, shares.merge)]
+        artifacts = [merge_encoded(of, work, shares.merge)]
     elif cluster.engine == "ray" and parsed.only != "queries":
         artifacts = encode_on_ray(of, collection, work, shard_size, cluster, parsed.only)
     else:

@@ -2,6 +2,11 @@
 
     python -m repro.index --collection sample --system splade-tiny
 
+On several machines, each with a number of its own in the place of 1, and then on one of them:
+
+    python -m repro.index --collection sample --system splade-tiny --shard 1/8
+    python -m repro.index --collection sample --system splade-tiny --merge
+
 Impact and dense indexes are built from what python -m repro.encode wrote; BM25's straight from the
 collection. The way a Lucene index is built (--indexer, --store-raw, --no-merge) changes nothing that a search
 finds, so an index that is there is kept unless it was built otherwise than one of these options asks.
@@ -22,8 +27,10 @@ from repro.cli.options import (
     read_system_options,
 )
 from repro.cli.parsing import add_options, read_options
+from repro.cli.share_options import ShareOptions
 from repro.pipeline.indexing import index
 from repro.pipeline.opening import open_artifacts
+from repro.pipeline.shared_indexing import index_share, merge_indexed
 
 LEAST_MEMORY = 256
 
@@ -36,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         CollectionOptions,
         SystemOption,
         IndexingOptions,
+        ShareOptions,
         DenseOptions,
         EncodingOptions,
         WorkOptions,
@@ -46,10 +54,18 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(
             f"--memory: {building.memory} MB is too little for the JVM; give it {LEAST_MEMORY} or more"
         )
+    shares = read_options(ShareOptions, parsed)
+    shares.check()
     of = open_artifacts(
         parsed.system, read_options(CollectionOptions, parsed), work, read_system_options(parsed)
     )
-    print(index(of, work, building).path)
+    if shares.shard:
+        artifact = index_share(of, work, building, shares.shard)
+    elif shares.merge is not None:
+        artifact = merge_indexed(of, work, building, shares.merge)
+    else:
+        artifact = index(of, work, building)
+    print(artifact.path)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The options of encoding on several machines, each a share of the documents."""
+"""The options of work on several machines, each a share of the documents."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from repro.cli.parsing import number, option
 
 @dataclass(frozen=True)
 class Share:
-    """What one of ``of`` machines encodes, ``number`` from 1."""
+    """What one of ``of`` machines makes, ``number`` from 1."""
 
     number: int
     of: int
@@ -29,11 +29,11 @@ def read_share(text: str) -> Share:
 
 @dataclass(frozen=True)
 class ShareOptions:
-    """Encoding on several machines."""
+    """Encoding, or indexing, on several machines."""
 
     shard: Share | None = option(
         None,
-        "encode only the I-th of N shares of the documents, here, and the others elsewhere; then --merge",
+        "make only the I-th of N shares of the documents, here, and the others elsewhere; then --merge",
         type=read_share,
         metavar="I/N",
     )
@@ -44,6 +44,16 @@ class ShareOptions:
         nargs="*",
         metavar="WORK",
     )
+
+    @property
+    def given(self) -> bool:
+        """Whether one of them is given."""
+        return self.shard is not None or self.merge is not None
+
+    def check(self) -> None:
+        """Raise InputError if both are given."""
+        if self.shard and self.merge is not None:
+            raise InputError("--shard makes a share, --merge puts shares together: expected one of them")
 
 
 @dataclass(frozen=True)

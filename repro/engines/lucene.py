@@ -1,5 +1,7 @@
 """What the engines share whose indexes are Lucene's."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from repro.cli.options import IndexingOptions
@@ -29,6 +31,12 @@ class LuceneIndexes:
         from repro.lucene.version import unreadable
 
         return unreadable(written_by)
+
+    def merge_indexes(self, parts: Sequence[Path], request: IndexRequest, folder: Path) -> int:
+        """Merge indexes of parts of the documents into ``folder``; return the number of documents."""
+        from repro.lucene.indexing import merge_indexes
+
+        return merge_indexes(parts, folder, lucene_settings(request), request.manifest)
 
 
 def lucene_settings(request: IndexRequest) -> "Indexing":

@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -59,7 +59,9 @@ def build_impact_index(
         indexer = autoclass("repro.ImpactIndexer")(
             str(index.resolve()), shards, settings.threads, buffer, settings.store_raw, settings.merge, commit
         )
-        _run_with_progress(indexer.run, lambda: indexer.indexed() + indexer.empty(), documents)
+        _run_with_progress(
+            indexer.run, lambda: indexer.indexed() + indexer.empty(), documents, "indexing", "documents"
+        )
     except JavaException as error:
         raise InputError(f"indexing {vectors}: {java_error(error)}") from error
     indexed, empty = indexer.indexed(), indexer.empty()
@@ -103,6 +105,26 @@ def build_bm25_index(
         return _index_with_anserini(texts, index, total, settings, {"collectionClass": "JsonCollection"})
     finally:
         remove(texts)
+
+
+def merge_indexes(parts: Sequence[Path], index: Path, settings: Indexing, manifest: dict[str, Any]) -> int:
+    """Have Lucene merge indexes into ``index``, their documents one part after the other; return the number.
+
+    ``manifest`` goes into Lucene's commit data. InputError if a part is no index.
+    """
+    start_jvm(settings.memory)
+    from jnius import JavaException, autoclass
+
+    commit, paths = json.dumps(manifest, sort_keys=True), [str(part.resolve()) for part in parts]
+    merger = autoclass("repro.IndexMerger")(str(index.resolve()), paths, settings.merge, commit)
+    megabytes = sum(map(folder_bytes, parts)) // 10**6
+    try:
+        _run_with_progress(
+            merger.run, lambda: folder_bytes(index) // 10**6, megabytes, "merging indexes", "MB"
+        )
+    except JavaException as error:
+        raise InputError(f"merging into {index}: {java_error(error)}") from error
+    return merger.documents()
 
 
 def compare_indexes(first: Path, second: Path) -> tuple[int, list[str]]:
@@ -155,7 +177,13 @@ def _index_with_anserini(
     try:
         indexer = autoclass("io.anserini.index.IndexCollection")(args)
         counters = indexer.getCounters()
-        _run_with_progress(indexer.run, lambda: counters.indexed.get() + counters.empty.get(), documents)
+        _run_with_progress(
+            indexer.run,
+            lambda: counters.indexed.get() + counters.empty.get(),
+            documents,
+            "indexing",
+            "documents",
+        )
     except JavaException as error:
         raise InputError(f"indexing {source} with Anserini: {java_error(error)}") from error
     counts = {name: getattr(counters, name).get() for name in ("indexed", "empty", "unindexable", "errors")}
@@ -189,7 +217,9 @@ def _refuse_unfinished(index: Path, documents: int) -> None:
     )
 
 
-def _run_with_progress(work: Callable[[], None], done: Callable[[], int], documents: int) -> None:
+def _run_with_progress(
+    work: Callable[[], None], done: Callable[[], int], total: int, task: str, unit: str
+) -> None:
     """Run a Java method in a thread of its own while this one moves the bar; raise what it raises."""
     import jnius
 
@@ -199,7 +229,7 @@ def _run_with_progress(work: Callable[[], None], done: Callable[[], int], docume
         finally:
             jnius.detach()
 
-    with ThreadPoolExecutor(1) as pool, bar(documents, "indexing", "documents") as progress:
+    with ThreadPoolExecutor(1) as pool, bar(total, task, unit) as progress:
         running = pool.submit(run)
         while not running.done():
             wait([running], timeout=0.2)

@@ -23,7 +23,7 @@ from repro.cli.share_options import ClusterOptions, Share, ShareOptions
 from repro.cli.stages import Stage, StageKilled, stage
 from repro.models.folder import first_line
 from repro.pipeline.encoding import encode, encoding_engine
-from repro.pipeline.sharing import merge_shares
+from repro.pipeline.shared_encoding import merge_encoded
 
 RETRIES = 3
 """How often a share is begun again, if what worked on it was killed; an error of its own is told at once."""
@@ -78,7 +78,7 @@ def _encode_documents(
             _run_all(ray, stages, cluster, work.threads)
         finally:
             ray.shutdown()
-    merge_shares(of, work, [])
+    merge_encoded(of, work, [])
 
 
 def _run_all(ray: Any, stages: dict[Share, Stage], cluster: ClusterOptions, threads: int) -> None:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import refused, run, run_here
+from conftest import refused, run, run_here, succeed
 from stages import COMMON, STAGES, Stage, all_made, differences
 
 PAGES = {
@@ -78,6 +78,19 @@ def test_a_full_disk_is_a_sentence_and_costs_nothing_but_time(tmp_path_factory, 
     assert differences(stage, folder, whole) == []
     names = {path.name for path in folder.rglob("*")}
     assert not [name for name in names if ".partial" in name or ".commit" in name or name.endswith(".tmp")]
+
+
+def test_merging_the_shares_of_an_index_is_refused_alike(tmp_path_factory, disk):
+    whole, stage = all_made(tmp_path_factory), STAGES["index bm25"]
+    folder = shutil.copytree(whole, disk / "folder", symlinks=True)
+    stage.undo(folder)
+    for share in ("1/2", "2/2"):
+        succeed(*stage.command, "--shard", share, cwd=folder, by=run_here)
+    merging = Stage((*stage.command, "--merge"), stage.made)
+    refused_with_each(merging, folder, (2, 8))
+    assert not (folder / stage.made[0]).exists()
+    merging.finish(folder)
+    assert differences(stage, folder, whole) == []
 
 
 @pytest.mark.parametrize(("name", "pages"), [("postings", 20), ("hnsw", 3)])

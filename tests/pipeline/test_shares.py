@@ -85,7 +85,10 @@ def test_shares_of_other_settings_are_not_mixed(folder, tmp_path):
         (["--shard", "1/3"], "the 6 documents of tiny-test make 1 shards of 100,000"),
         (["--merge"], "there is no share of"),
         (["--merge", "nowhere"], "--merge nowhere: no such folder"),
-        (["--shard", "1/3", "--merge"], "expected one of them, and no queries"),
+        (
+            ["--shard", "1/3", "--merge"],
+            "--shard makes a share, --merge puts shares together: expected one of them",
+        ),
         (["--gpus", "1"], "--ray-address and --gpus are of --engine ray"),
         (["--engine", "ray", "--merge"], "leave --shard and --merge out"),
     ],
