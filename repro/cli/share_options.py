@@ -29,11 +29,11 @@ def read_share(text: str) -> Share:
 
 @dataclass(frozen=True)
 class ShareOptions:
-    """Encoding, or indexing, on several machines."""
+    """Encoding, indexing, or scoring by a teacher, on several machines."""
 
     shard: Share | None = option(
         None,
-        "make only the I-th of N shares of the documents, here, and the others elsewhere; then --merge",
+        "make only the I-th of N shares, here, and the others elsewhere; then --merge",
         type=read_share,
         metavar="I/N",
     )

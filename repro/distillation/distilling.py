@@ -7,31 +7,31 @@ import glob
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from repro.artifacts.store import Artifact, refuse_foreign, refuse_other_settings
 from repro.base.errors import InputError
 from repro.base.files import flush, remove, sha256_file
+from repro.base.locks import locked
 from repro.base.progress import note, track
-from repro.cli.options import CollectionOptions, RunsOptions, SearchOptions, SystemOption, WorkOptions
-from repro.cli.stages import stage
+from repro.cli.options import CollectionOptions, WorkOptions
+from repro.cli.share_options import Share, ShareOptions
 from repro.cli.training_options import DistillationOptions
 from repro.collections.model import Document, judgments_checksum, queries_checksum
 from repro.collections.texts import TextStore
 from repro.distillation import held_out
 from repro.distillation.mining import Mined, candidates, mine
+from repro.distillation.retrieving import bm25_index, run_file
 from repro.distillation.scoring import Material, Score, encoded_corpus, scoring
 from repro.distillation.selection import Selection, folder_suffix, select
 from repro.distillation.teachers import Teacher, teaching_system
-from repro.engines import ENGINES
 from repro.formats.runs import RankedRun
 from repro.lucene.pair_scores import bm25_scores
-from repro.models.systems import find_system, located, single_names
-from repro.pipeline.opening import artifacts_of
-from repro.pipeline.sources import held, unchanged, weights_of
+from repro.models.systems import located
+from repro.pipeline.sources import unchanged, weights_of
 
 FORMAT = 1
 SAMPLE = 1000
@@ -54,8 +54,16 @@ class Distillation:
     work: WorkOptions
 
 
-def distill(collection: CollectionOptions, options: DistillationOptions, work: WorkOptions) -> Artifact:
-    """Make the data unless they are there; return them.
+def distill(
+    collection: CollectionOptions,
+    options: DistillationOptions,
+    work: WorkOptions,
+    shares: ShareOptions = ShareOptions(),
+) -> Path:
+    """Make the data unless they are there; return where they lie.
+
+    With a share to make, compute no more than that of what the teacher must, and return the folder that keeps
+    it. What is merged are the teacher's stores: what no machine has computed is computed here.
 
     InputError if --output has others, finished or half finished, and --force is not given.
     """
@@ -68,20 +76,24 @@ def distill(collection: CollectionOptions, options: DistillationOptions, work: W
         locks.enter_context(unchanged(Path(selection.collection.collection), work.wait))
         qrels = selection.corpus.collection.qrels()
         hits = options.depth + max(map(len, qrels.values()), default=0)
-        runs = [_run_file(selection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
+        runs = [run_file(selection, work, name.strip(), hits) for name in options.negatives_from.split(",")]
         encoded = locks.enter_context(encoded_corpus(teacher, selection.corpus, work))
-        bm25 = locks.enter_context(_bm25_index(selection, work)) if options.bm25 else None
+        bm25 = locks.enter_context(bm25_index(selection, work)) if options.bm25 else None
         for path in runs:
             locks.enter_context(unchanged(path, work.wait))
         distillation = Distillation(selection, teacher, encoded, bm25, hits, options, work)
         artifact = _artifact(distillation, runs)
+        if shares.shard and (work.force or not artifact.is_current()):
+            return _score_share(
+                distillation, [RankedRun(path, hits) for path in runs], artifact, shares.shard
+            )
         if work.force or not artifact.is_current():
             refuse_other_settings(artifact, work.force, "repro.distill")  # sooner than when another is done
             locks.enter_context(artifact.making(work.wait))
             refuse_other_settings(artifact, work.force, "repro.distill")
             if work.force or not artifact.is_current():
-                _make(distillation, [RankedRun(path, hits) for path in runs], artifact)
-    return artifact
+                _make(distillation, [RankedRun(path, hits) for path in runs], artifact, shares.merge or [])
+    return artifact.path
 
 
 def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
@@ -110,25 +122,45 @@ def _artifact(of: Distillation, runs: list[Path]) -> Artifact:
     return Artifact(options.output or of.work.work / "distilled" / name, inputs)
 
 
-def _make(of: Distillation, runs: list[RankedRun], artifact: Artifact) -> None:
-    """Mine the negatives of all queries from what runs rank best, have the teacher score them, and write the
-    parts.
+@contextlib.contextmanager
+def _all_rows(of: Distillation, runs: list[RankedRun], path: Path) -> Iterator[tuple[list[Mined], TextStore]]:
+    """Mine the negatives of all queries from what runs rank best; yield the rows, and the texts.
 
-    Texts stay on the disk, so memory is that of the rows' ids.
+    Texts stay on the disk, beside ``path``, whose lock this process has; memory is that of the rows' ids.
     """
-    corpus, options = of.selection.corpus, of.options
-    rng = random.Random(options.seed)
+    rng = random.Random(of.options.seed)
     others: list[str] = []
-    documents = _sampled(corpus.collection.documents(), rng, others)
-    name = artifact.path.name
-    for left in artifact.path.parent.glob(f"{glob.escape(name)}.texts-*"):
-        remove(left)  # of a process that was killed: this one has the lock
-    with TextStore(artifact.path.with_name(f"{name}.texts-{os.getpid()}"), documents) as texts:
-        rows = _mined(of, runs, texts, rng, others)
+    documents = _sampled(of.selection.corpus.collection.documents(), rng, others)
+    for left in path.parent.glob(f"{glob.escape(path.name)}.texts-*"):
+        remove(left)  # of a process that was killed
+    with TextStore(path.with_name(f"{path.name}.texts-{os.getpid()}"), documents) as texts:
+        yield _mined(of, runs, texts, rng, others), texts
+
+
+def _score_share(of: Distillation, runs: list[RankedRun], artifact: Artifact, share: Share) -> Path:
+    """Have the teacher compute a share of what the rows need; return the folder that keeps it."""
+    path = artifact.path.with_name(f"{artifact.path.name}.shard-{share.number}-of-{share.of}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f"{path.name}.lock")
+    with locked(lock, wait=of.work.wait), _all_rows(of, runs, path) as (rows, texts):
+        material = Material(of.teacher, _queries(of), texts, of.encoded, of.work, share)
+        with scoring(material, _pairs(rows)):
+            pass  # the stores are filled when they are open
+    return of.work.work / material.folder
+
+
+def _queries(of: Distillation) -> dict[str, str]:
+    return dict(of.selection.corpus.collection.queries())
+
+
+def _make(of: Distillation, runs: list[RankedRun], artifact: Artifact, others: Sequence[Path]) -> None:
+    """Mine the negatives of all queries, have the teacher score them, and write the parts."""
+    corpus, options = of.selection.corpus, of.options
+    with _all_rows(of, runs, artifact.path) as (rows, texts):
         folder = artifact.begin(resume=not of.work.force)
         if of.selection.held_out:
             held_out.write_held_out(folder, corpus, of.selection.held_out, runs, options.depth)
-        _write_parts(of, rows, texts, artifact, folder)
+        _write_parts(of, rows, texts, artifact, folder, others)
     artifact.finish(
         folder,
         teacher=of.teacher.name,
@@ -167,7 +199,12 @@ def _mined(
 
 
 def _write_parts(
-    of: Distillation, rows: list[Mined], texts: TextStore, artifact: Artifact, folder: Path
+    of: Distillation,
+    rows: list[Mined],
+    texts: TextStore,
+    artifact: Artifact,
+    folder: Path,
+    others: Sequence[Path],
 ) -> None:
     """Have the teacher score the rows, and write a part at a time; finished parts of an interrupted run are
     kept.
@@ -184,8 +221,7 @@ def _write_parts(
         note(f"going on after {done:,} of {len(rows):,} rows that were scored before")
     if done == len(rows):
         return
-    queries = dict(of.selection.corpus.collection.queries())
-    material = Material(of.teacher, queries, texts, of.encoded, of.work)
+    material = Material(of.teacher, _queries(of), texts, of.encoded, of.work, others=others)
     with scoring(material, _pairs(rows[done:])) as score:
         for part in _parts(rows[done:], of.options.shard_size):
             path = _part_path(folder, len(finished))
@@ -240,33 +276,3 @@ def _parts(rows: list[Mined], size: int) -> Iterator[list[Mined]]:
     remaining = iter(rows)
     while part := list(itertools.islice(remaining, size)):
         yield part
-
-
-@contextlib.contextmanager
-def _bm25_index(selection: Selection, work: WorkOptions) -> Iterator[Path]:
-    """Keep the index of the texts from being replaced; it is built first if it is missing."""
-    again, bm25 = replace(work, force=False), find_system("bm25")
-    stage("repro.index", selection.collection, SystemOption(bm25.name), again).run()
-    of = artifacts_of(bm25, selection.corpus, again)
-    with held(of.index, "repro.index", bm25, work.wait) as index:
-        yield index.path
-
-
-def _run_file(selection: Selection, work: WorkOptions, name: str, hits: int) -> Path:
-    """Return a run file that is there, or that of a system, which is made first if it is missing.
-
-    It does not lie beside the reported runs: it has no more documents a query than are needed here.
-    """
-    if Path(name).is_file():
-        return Path(name)
-    again = replace(work, force=False)
-    for single in single_names(name):
-        common = selection.collection, SystemOption(single), again
-        if ENGINES[find_system(single).kind].encodes:
-            stage("repro.encode", *common).run()
-        stage("repro.index", *common).run()
-    common = selection.collection, SystemOption(name), again
-    runs = RunsOptions(
-        work.work / "distilled" / "runs" / f"top-{hits}"
-    )  # one that asks for more makes its own
-    return Path(stage("repro.search", *common, runs, SearchOptions(hits=hits)).run())

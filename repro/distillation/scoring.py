@@ -16,7 +16,8 @@ from repro.base.errors import InputError
 from repro.base.files import canonical
 from repro.base.progress import note
 from repro.cli.options import RunsOptions, SystemOptions, WorkOptions
-from repro.distillation.teacher_store import MappedRows, open_store
+from repro.cli.share_options import Share
+from repro.distillation.teacher_store import MappedRows, TeacherStore, open_store
 from repro.distillation.teachers import Teacher, bi_encoder, cross_encoder
 from repro.formats.embeddings import read_embeddings
 from repro.models.systems import MAX_LENGTH
@@ -34,19 +35,42 @@ Encode = Callable[[list[str]], np.ndarray]
 
 @dataclass(frozen=True)
 class Material:
-    """What a teacher scores: texts by id. ``encoded`` is the corpus as it encoded it before, if it did."""
+    """What a teacher scores: texts by id. ``encoded`` is the corpus as it encoded it before, if it did.
+
+    With ``share``, only that of what is missing is computed; what was computed below ``others`` (as --work)
+    is taken over.
+    """
 
     teacher: Teacher
     queries: Mapping[str, str]
     texts: Mapping[str, str]
     encoded: Path | None
     work: WorkOptions
+    share: Share | None = None
+    others: Sequence[Path] = ()
 
-    def store(self, kind: str, **settings: object) -> Path:
-        """Return the folder that keeps what the teacher computes of a ``kind`` of texts with ``settings``."""
+    @property
+    def folder(self) -> Path:
+        """The folder, below --work, of all that the teacher computes."""
+        return Path("teachers", self.teacher.system.name)
+
+    @contextlib.contextmanager
+    def store(self, kind: str, **settings: object) -> Iterator[TeacherStore]:
+        """Open the store of what the teacher computes of a ``kind`` of texts with ``settings``.
+
+        InputError if one of ``others`` has none.
+        """
         inputs = {"weights": self.teacher.weights.sha256, **settings}
         digest = hashlib.sha256(canonical(inputs).encode()).hexdigest()[:12]
-        return self.work.work / "teachers" / self.teacher.system.name / f"{kind}-{digest}"
+        name = self.folder / f"{kind}-{digest}"
+        for other in self.others:
+            if not (other / name).is_dir():
+                raise InputError(
+                    f"--merge {other}: {name} is not there; expected what was --work of python -m "
+                    f"repro.distill --shard I/N (same options) with the same {self.teacher.name}"
+                )
+        with open_store(self.work.work / name, [other / name for other in self.others]) as store:
+            yield store
 
 
 @contextlib.contextmanager
@@ -83,7 +107,7 @@ def scoring(of: Material, pairs: Sequence[Pair]) -> Iterator[Score]:
 
 
 def _cross_encoders(of: Material, pairs: Sequence[Pair], stores: contextlib.ExitStack) -> Score:
-    store = stores.enter_context(open_store(of.store("pairs", tokens=MAX_LENGTH)))
+    store = stores.enter_context(of.store("pairs", tokens=MAX_LENGTH))
     load = functools.cache(lambda: cross_encoder(of.teacher, of.work.threads))
 
     def texts(pair: Pair) -> tuple[str, str]:
@@ -92,7 +116,7 @@ def _cross_encoders(of: Material, pairs: Sequence[Pair], stores: contextlib.Exit
     def compute(asked: Sequence[Pair]) -> np.ndarray:
         return _finite(asked, load()([texts(pair) for pair in asked]))[:, None]
 
-    store.complete(pairs, texts, compute, f"scoring with {of.teacher.name}", "pairs")
+    store.complete(pairs, texts, compute, f"scoring with {of.teacher.name}", "pairs", of.share)
     return lambda asked: store.get(map(texts, asked))[:, 0]
 
 
@@ -104,13 +128,14 @@ def _bi_encoders(of: Material, pairs: Sequence[Pair], stores: contextlib.ExitSta
         kind: str, texts: Mapping[str, str], ids: list[str], encode: Encode, **settings: object
     ) -> Vectors:
         settings |= {"pooling": system.pooling, "normalise": system.normalise}
-        store = stores.enter_context(open_store(of.store(kind, **settings)))
+        store = stores.enter_context(of.store(kind, **settings))
         store.complete(
             ids,
             lambda item: (texts[item],),
             lambda asked: encode([texts[item] for item in asked]),
             f"encoding with {of.teacher.name}",
             kind,
+            of.share,
         )
         return lambda asked: store.get((texts[item],) for item in asked)
 

@@ -22,9 +22,10 @@ from typing import TypeVar
 import numpy as np
 
 from repro.base.errors import InputError
-from repro.base.files import canonical, flush, remove
+from repro.base.files import canonical, flush, link_or_copy, remove
 from repro.base.locks import locked
 from repro.base.progress import bar, note
+from repro.cli.share_options import Share
 from repro.formats.embeddings import read_embeddings, write_embeddings
 
 PIECE = 1024
@@ -84,8 +85,12 @@ class TeacherStore:
         compute: Callable[[list[T]], np.ndarray],
         task: str,
         unit: str,
+        share: Share | None = None,
     ) -> None:
         """Have ``compute`` make the values (float32, items x values) of those ``items`` that are not here.
+
+        With ``share``, only of those that are this one's: of n, the i-th call and each n-th after it, of the
+        calls that one process would make, so that a text is computed beside the same others.
 
         ``texts`` returns what an item stands for. Long ones come first and like lengths together, so that
         little is padded, and the time that is left is not underestimated.
@@ -93,11 +98,15 @@ class TeacherStore:
         kind = np.dtype([("key", KEY), ("length", np.int64)])
         made = (_key_and_length(texts(item)) for item in items)
         found = np.fromiter(made, kind, len(items))
-        keys, first = np.unique(found["key"], return_index=True)
-        missing = first[self._find(keys) < 0]
+        _, first = np.unique(found["key"], return_index=True)
+        if share:
+            longest_first = first[np.lexsort((first, -found["length"][first]))]
+            own = list(_parts(longest_first, CALL))[share.number - 1 :: share.of]
+            first = np.concatenate(own) if own else first[:0]
+        missing = first[self._find(found["key"][first]) < 0]
         missing = missing[np.lexsort((missing, -found["length"][missing]))]
-        if len(missing) < len(keys):
-            note(f"{len(keys) - len(missing):,} of {len(keys):,} {unit} are known from {self.folder}")
+        if len(missing) < len(first):
+            note(f"{len(first) - len(missing):,} of {len(first):,} {unit} are known from {self.folder}")
         with bar(len(missing), task, unit) as progress:
             for piece in _parts(missing, PIECE):
                 values = []
@@ -159,9 +168,9 @@ def _remove(piece: Path, reason: str) -> None:
 
 
 @contextlib.contextmanager
-def open_store(folder: Path) -> Iterator[TeacherStore]:
+def open_store(folder: Path, others: Sequence[Path] = ()) -> Iterator[TeacherStore]:
     """Open the store in ``folder``, which several processes may use at a time; each sees what was there when
-    it opened it.
+    it opened it, and what it takes over from ``others``, stores of the same kind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f"{folder.name}.lock")
@@ -169,7 +178,28 @@ def open_store(folder: Path) -> Iterator[TeacherStore]:
         for left in folder.glob("partial-*"):
             remove(left)
     with locked(lock, shared=True):
+        for other in others:
+            _take_over(other, folder)
         yield TeacherStore(folder)
+
+
+def _take_over(other: Path, folder: Path) -> None:
+    """Have the pieces of another store in ``folder``, too."""
+    for piece in sorted(other.glob("piece-*")):
+        if (folder / piece.name).exists():
+            continue
+        partial = folder / f"partial-{uuid.uuid4().hex}"
+        partial.mkdir()
+        for path in sorted(piece.iterdir()):
+            link_or_copy(path, partial / path.name)
+        flush(partial)
+        try:
+            os.replace(partial, folder / piece.name)
+        except OSError:
+            remove(partial)
+            if not (folder / piece.name).exists():  # else another process has taken it over meanwhile
+                raise
+    flush(folder, below=False)
 
 
 def _key_and_length(texts: Texts) -> tuple[bytes, int]:

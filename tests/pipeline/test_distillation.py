@@ -381,6 +381,33 @@ def test_a_killed_teacher_goes_on_after_the_piece_that_it_wrote_last(tiny, here)
     assert f"8 of {total} passages are known" in done.stderr and encoded(log) == total - 8
 
 
+@pytest.mark.parametrize("teacher", ["dense:all-minilm-l6-v2", "cross"])
+def test_three_machines_compute_each_text_once_and_leave_the_same_bytes(tiny, here, monkeypatch, teacher):
+    """Two have a folder in common, the third one has its own."""
+    monkeypatch.setattr(teacher_store, "CALL", 8)
+    if teacher == "cross":
+        shutil.copytree(resolve(find_system("splade-tiny")).path, tiny / "cross")
+    command, log = [*TINY[:-1], teacher, "--depth", "20"], tiny.parent / f"{tiny.name}.log"
+    succeed(*command, "--work", "one", "--output", "alone", cwd=tiny, by=here)
+    counted = partial(here, LOG_TO=str(log))
+    for share, work in (("1/3", "work"), ("2/3", "work"), ("3/3", "third")):
+        made = succeed(*command, "--work", work, "--shard", share, cwd=tiny, by=counted)
+        assert made.startswith(f"{work}/teachers/") and list((tiny / made.strip()).glob("*/piece-*"))
+    asked = pd.read_parquet(tiny / "alone")
+    if teacher != "cross":
+        assert encoded(log) == len(set(passages(asked).to_numpy().ravel())) + 10
+    foreign = refused(*command, "--merge", "one/teachers", "--output", "data", cwd=tiny, by=here)
+    assert "--merge one/teachers: teachers/" in foreign and "repro.distill --shard I/N" in foreign
+    done = counted(*command, "--merge", "third", "--output", "data", cwd=tiny)
+    assert done.returncode == 0, done.stderr
+    assert encoded(log) == 0 and contents(tiny / "data") == contents(tiny / "alone")
+    (total,) = {
+        line.split()[2] for line in done.stderr.splitlines() if "passages are" in line or "pairs are" in line
+    }
+    assert f"{total} of {total} p" in done.stderr  # nothing was left to compute
+    assert not list((tiny / "work").rglob("*.texts-*"))
+
+
 def test_a_teacher_that_encoded_the_corpus_encodes_it_once(tmp_path):
     """The dense baseline among --negatives-from: its vectors are taken from the shards of the table."""
     write_beir(tmp_path / "tiny", [(f"d{i}", "", f"sea and bread number {i}") for i in range(30)])
