@@ -105,7 +105,9 @@ def memory(request: BenchRequest) -> tuple[Record, str]:
     request.check_names([one.name for one in (*encoders, *measured)])
     if any(request.takes(one.name) for one in measured):
         measuring.draw(folder, options.sizes)
-    return race(request, [*encoders, *measured], "items a second", alone=True, warm=False, hits=options.hits)
+    return race(
+        request, [*encoders, *measured], "items a second", alone=True, warm=False, rounds=1, hits=options.hits
+    )
 
 
 def killed(request: BenchRequest) -> tuple[Record, str]:

@@ -6,15 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from repro.cli.options import DenseOptions, IndexingOptions, SearchOptions, SystemOptions
-from repro.engines.protocol import (
-    CUDA_WINDOW,
-    WINDOW,
-    IndexRequest,
-    Results,
-    SearchRequest,
-    ShardWriter,
-    Text,
-)
+from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text, window_on
 from repro.models.systems import System
 from repro.models.weights import Weights
 
@@ -102,7 +94,7 @@ class DenseWriter:
         self.parameters = self.encoder.parameters
         level = kernels.level if kernels and self.encoder.compiled else "none"
         self.settings: dict[str, str] = {"kernels": level}
-        self.window = CUDA_WINDOW if self.encoder.model.device.type == "cuda" else WINDOW
+        self.window = window_on(self.encoder.model.device.type)
 
     def files(self, folder: Path, number: int) -> list[Path]:
         """Return the vectors and ids of all shards."""

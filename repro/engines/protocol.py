@@ -26,6 +26,11 @@ computed together and have to fill it.
 """
 
 
+def window_on(processor: str) -> int:
+    """Return the texts at a time for one of torch's types of devices."""
+    return CUDA_WINDOW if processor == "cuda" else WINDOW
+
+
 class ShardWriter(Protocol):
     """A loaded model that writes encoded texts, a shard at a time."""
 

@@ -14,13 +14,13 @@ from repro.base.files import link_or_copy
 from repro.cli.options import EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.lucene import LuceneIndexes, lucene_settings
 from repro.engines.protocol import (
-    CUDA_WINDOW,
     WINDOW,
     IndexRequest,
     Results,
     SearchRequest,
     ShardWriter,
     Text,
+    window_on,
 )
 from repro.formats.impact_vectors import ImpactVector, read_vectors, shard_path, strongest, write_shard
 from repro.models.systems import System
@@ -181,8 +181,7 @@ class SpladeWriter(ImpactWriter):
             "kernels": kernels.level if kernels else "none",
         }
         super().__init__(encoder, system, encoding.scale, settings)
-        if encoder.device.type == "cuda":
-            self.window = CUDA_WINDOW
+        self.window = window_on(encoder.device.type)
 
 
 def _ahead(

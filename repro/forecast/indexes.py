@@ -176,7 +176,7 @@ def measure_dense(dimensions: int, options: SystemOptions, threads: int, folder:
     index = IndexRate(
         start,
         Line(0.0, building[1] / units[1]),
-        Line.through(numbers, (bytes_of[0], bytes_of[1])),
+        Line(0.0, bytes_of[1] / units[1]),  # none of a flat index, which is a link
         Line(0.0, 0.0),
         base,
         base,

@@ -14,21 +14,35 @@ from repro.pipeline.opening import open_artifacts
 def test_a_plan_measures_and_leaves_nothing(tmp_path):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    systems = "bm25,splade-tiny,splade-doc:splade-tiny,bm25+splade-tiny"
-    options = ["--collection", "sample", "--systems", systems, "--plan", "--threads", "2", "--hours", "24"]
+    systems = ["bm25", "splade-tiny", "splade-doc:splade-tiny", "bm25+splade-tiny", "all-minilm-l6-v2"]
+    options = [
+        "--collection",
+        "sample",
+        "--systems",
+        ",".join(systems),
+        "--plan",
+        "--threads",
+        "2",
+        "--hours",
+        "24",
+    ]
     environment = {"TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1"}
     printed = succeed("repro.table", *options, cwd=tmp_path, **environment)
     assert list(tmp_path.iterdir()) == [temporary]
     assert list(temporary.glob("repro-*")) == []  # torch leaves a cache of its own beside
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines() if "|" in line]
-    times = {cells[0]: cells[2:] for cells in lines[2:6]}
-    sizes = {cells[0]: cells[2:] for cells in lines[8:]}
-    assert list(times) == list(sizes) == ["bm25", "splade-tiny", "splade-doc.splade-tiny", "bm25+splade-tiny"]
+    times = {cells[0]: cells[2:] for cells in lines[2:7]}
+    sizes = {cells[0]: cells[2:] for cells in lines[9:]}
+    assert list(times) == list(sizes) == [system.replace(":", ".") for system in systems]
+    encoded, of_queries, index = sizes["all-minilm-l6-v2"][:3]
+    assert encoded.endswith(" MB c") and of_queries.endswith(" MB c")
+    assert index == "0.0 MB m"  # a flat index is a link to the vectors
+    sizes["all-minilm-l6-v2"][:2] = [encoded.removesuffix(" c"), of_queries.removesuffix(" c")]
     assert times["bm25"][:2] == sizes["bm25"][:2] == ["–", "–"]  # it encodes nothing
     figures = [cell for cells in (*times.values(), *sizes.values()) for cell in cells if cell != "–"]
     assert all(re.fullmatch(r"(≤ |up to )?[\d.]+ (s|min|h|MB|GB)( m)?", figure) for figure in figures)
     assert printed.startswith("1,924 passages of sample, 348 judged queries of sample (counted).\n")
-    assert "In 24 hours: bm25, splade-tiny, splade-doc.splade-tiny, bm25+splade-tiny (" in printed
+    assert f"In 24 hours: {', '.join(times)} (" in printed
 
 
 def test_small_indexes_tell_what_one_of_three_times_the_size_takes(measured_sample, tmp_path, monkeypatch):
