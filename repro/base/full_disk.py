@@ -13,18 +13,22 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def refusal(error: BaseException | None) -> int | None:
     """Return which of ``REFUSALS`` an error stems from, by its number or by the system's words in it; None
     if from none.
-
-    Java, FAISS and torch have no number in what they raise, but they quote the C library's ``strerror``.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in REFUSALS:
             return error.errno
-        text = str(error)
-        for number in REFUSALS:
-            if os.strerror(number) in text:
-                return number
-        error = error.__cause__
+        if number := quoted_refusal(str(error)):
+            return number
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
+
+
+def quoted_refusal(text: str) -> int | None:
+    """Return which of ``REFUSALS`` a text quotes in the C library's words (``strerror``); None if none.
+
+    Java, FAISS and torch have no number in what they raise, but they quote it.
+    """
+    return next((number for number in REFUSALS if os.strerror(number) in text), None)
 
 
 @contextlib.contextmanager

@@ -3,19 +3,18 @@
 Both indexers leave out documents without any term, which could never be found; they are counted as empty.
 """
 
-import errno
 import json
 import os
-import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from repro.base.errors import InputError
 from repro.base.files import folder_bytes, remove
+from repro.base.full_disk import quoted_refusal
 from repro.base.progress import bar
 from repro.collections.model import Document
 from repro.formats.impact_vectors import shard_paths
@@ -175,45 +174,68 @@ def _index_with_anserini(
     for name, value in {**common, **options}.items():
         setattr(args, name, value)
     try:
-        indexer = autoclass("io.anserini.index.IndexCollection")(args)
-        counters = indexer.getCounters()
-        _run_with_progress(
-            indexer.run,
-            lambda: counters.indexed.get() + counters.empty.get(),
-            documents,
-            "indexing",
-            "documents",
-        )
+        with _logged_errors() as log:
+            indexer = autoclass("io.anserini.index.IndexCollection")(args)
+            counters = indexer.getCounters()
+            _run_with_progress(
+                indexer.run,
+                lambda: counters.indexed.get() + counters.empty.get(),
+                documents,
+                "indexing",
+                "documents",
+            )
     except JavaException as error:
         raise InputError(f"indexing {source} with Anserini: {java_error(error)}") from error
     counts = {name: getattr(counters, name).get() for name in ("indexed", "empty", "unindexable", "errors")}
-    if counts["indexed"] + counts["empty"] != documents:
-        raise InputError(
-            f"Anserini indexed {counts['indexed']:,} of {documents:,} documents of {source} "
-            f"({counts['empty']:,} empty, {counts['unindexable'] + counts['errors']:,} failed); "
-            "is the disk full, or was the folder changed?"
-        )
-    _refuse_unfinished(index, counts["indexed"])
+    if counts["indexed"] + counts["empty"] != documents or _documents_of(index) != counts["indexed"]:
+        _refuse_unfinished(source, index, documents, counts, log.toString())
     return {"documents": counts["indexed"], "empty": counts["empty"]}
 
 
-def _refuse_unfinished(index: Path, documents: int) -> None:
-    """Raise InputError unless the index can be opened and has so many documents, OSError if the disk is full.
+@contextmanager
+def _logged_errors() -> Iterator[Any]:
+    """Collect what is logged in Java as an error: a ``java.io.StringWriter``, a message a line.
 
-    Anserini only logs what it could not commit, and ends as if all was well.
+    Anserini only logs what it could not write or commit, and ends as if all was well.
     """
+    from jnius import autoclass
+
+    log4j = "org.apache.logging.log4j"
+    threshold = autoclass(f"{log4j}.core.filter.ThresholdFilter")
+    level = autoclass(f"{log4j}.Level").ERROR
+    messages = autoclass("java.io.StringWriter")()
+    appender = autoclass(f"{log4j}.core.appender.WriterAppender").createAppender(
+        None, threshold.createFilter(level, None, None), messages, "repro", False, True
+    )
+    appender.start()
+    logger = autoclass(f"{log4j}.core.LoggerContext").getContext(False).getRootLogger()
+    logger.addAppender(appender)
+    try:
+        yield messages
+    finally:
+        logger.removeAppender(appender)
+
+
+def _documents_of(index: Path) -> int:
+    """Return the number of documents that are committed to an index: 0 if none can be read."""
     try:
         with open_reader(index) as reader:
-            found = reader.numDocs()
+            return reader.numDocs()
     except InputError:
-        found = 0
-    if found == documents:
-        return
-    if shutil.disk_usage(index).free <= folder_bytes(index):  # merging takes as much again
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(index))
+        return 0
+
+
+def _refuse_unfinished(
+    source: Path, index: Path, documents: int, counts: dict[str, int], log: str
+) -> NoReturn:
+    """Raise OSError if Anserini's log tells of a full disk, else InputError with what it tells."""
+    if number := quoted_refusal(log):
+        raise OSError(number, os.strerror(number), str(index))
+    reason = log.strip().partition("\n")[0].rstrip(".") or "its log names no error; was the folder changed?"
     raise InputError(
-        f"Anserini indexed {documents:,} documents and committed {found:,} to {index} (its log says why); "
-        "run it again"
+        f"Anserini indexed {counts['indexed']:,} of {documents:,} documents of {source} "
+        f"({counts['empty']:,} empty, {counts['unindexable'] + counts['errors']:,} failed) "
+        f"and committed {_documents_of(index):,}: {reason}; run it again"
     )
 
 

@@ -76,6 +76,15 @@ def test_the_manifest_is_in_the_commit(odd):
     assert indexing.commit_manifest(theirs) is None
 
 
+def test_what_anserini_only_logs_is_told(tmp_path):
+    (tmp_path / "vectors").mkdir()
+    good = '{"id": "g", "contents": "", "vector": {"moon": 3}}'
+    (tmp_path / "vectors/part.jsonl").write_text(good + '\n{"id": "x", "vector": {"a":\n')
+    told = r"indexed \d of 2 documents of .*vectors .* committed \d: .*Unexpected end-of-input.*; run it"
+    with pytest.raises(InputError, match=told):
+        build(tmp_path, "i", indexing.Indexing(1), "build_impact_index_with_anserini", documents=2)
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

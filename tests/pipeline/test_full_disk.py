@@ -12,17 +12,18 @@ from conftest import refused, run, run_here, succeed
 from stages import COMMON, STAGES, Stage, all_made, differences
 
 PAGES = {
-    "encode splade": (1, 2),
+    "encode splade": (1, 5),
     "encode dense": (2, 4),
-    "index bm25": (2, 8),  # Anserini only logs it: the index would be without a commit
-    "index splade": (4, 8),
+    "index bm25": (2, 5),  # Anserini only logs it: the index would be without a commit
+    "index splade": (2, 5),
     "index dense": (0, 2),  # the vectors are links
     "search bm25": (2,),
     "search splade": (0, 2),
     "search dense": (2,),
     "table": (0, 2),
 }
-"""Free pages of the disk, by stage: too few at different moments of its writing."""
+"""Free pages of the disk, by stage: too few at different moments of its writing, with room to what is enough
+(what Lucene needs differs by some pages from run to run)."""
 FURTHER = {
     "postings": Stage(
         ("repro.index", *COMMON, "splade-tiny", "--postings"),
@@ -87,7 +88,7 @@ def test_merging_the_shares_of_an_index_is_refused_alike(tmp_path_factory, disk)
     for share in ("1/2", "2/2"):
         succeed(*stage.command, "--shard", share, cwd=folder, by=run_here)
     merging = Stage((*stage.command, "--merge"), stage.made)
-    refused_with_each(merging, folder, (2, 8))
+    refused_with_each(merging, folder, (2, 5))
     assert not (folder / stage.made[0]).exists()
     merging.finish(folder)
     assert differences(stage, folder, whole) == []

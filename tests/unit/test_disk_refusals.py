@@ -22,6 +22,16 @@ def test_words_of_the_system_in_a_message_or_in_its_cause(number):
         assert (refused.value.errno, refused.value.filename) == (number, "a/index")
 
 
+def test_what_a_library_raises_while_it_cleans_up_after_the_refusal():
+    full, cleaning = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RuntimeError("unexpected pos 6400")
+    cleaning.__context__ = full  # as torch.save's zip file, closed after a write that failed
+    with pytest.raises(OSError, match="a/index"), writing(Path("a/index")):
+        raise cleaning
+    cleaning.__suppress_context__ = True
+    with pytest.raises(RuntimeError, match="unexpected"), writing(Path("a/index")):
+        raise cleaning
+
+
 def test_a_file_that_the_system_names_and_other_errors_stay_as_they_are():
     with pytest.raises(OSError, match="a/b") as refused, writing(Path("a")):
         raise OSError(errno.ENOSPC, "full", "a/b")
