@@ -105,7 +105,7 @@ def _costs(chosen: Sequence[Adaptation]) -> str:
     lines = [
         [
             one.collection,
-            _percent(one.kept),
+            f"{_percent(one.kept)}{', factors' if one.factors else ''}",
             _minutes(one),
             _terms(one.query_terms),
             _terms(one.document_terms),

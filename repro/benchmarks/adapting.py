@@ -48,8 +48,8 @@ class Adaptation:
     """A collection that was adapted to with a variant of the recipe: what that changed, by measure.
 
     ``teacher`` is the teacher's nDCG@10; None for a cross-encoder, which ranks no collection. ``kept`` is the
-    share of the way from base to trained weights; None if the recipe chooses none. ``wall`` is None if nobody
-    knows how long it took.
+    share of the way from base to trained weights; None if the recipe chooses none; ``factors``: it is the
+    base with factors for its terms. ``wall`` is None if nobody knows how long it took.
     """
 
     collection: str
@@ -64,6 +64,7 @@ class Adaptation:
     teacher: float | None
     kept: float | None
     wall: WallTime | None
+    factors: bool = False
 
 
 def adapt_all(
@@ -129,6 +130,7 @@ def _adapt(
     wall = run_timed(stage("repro.train", training, work), model, work.work / "distilled")
     before, after = measured(base_system(recipe), collection), measured(f"splade:{model}", collection)
     teacher = teacher_system(recipe)
+    manifest = Artifact(model, {}).manifest() or {}
     return Adaptation(
         collection=f"{label}, {'+'.join(collection.tests)}",
         variant=variant.name,
@@ -139,8 +141,9 @@ def _adapt(
         query_terms=(before.query_terms, after.query_terms),
         document_terms=(before.document_terms, after.document_terms),
         teacher=measured(teacher, collection).figures.mean[MEASURES[0]] if teacher else None,
-        kept=(Artifact(model, {}).manifest() or {}).get("kept"),
+        kept=manifest.get("kept"),
         wall=wall,
+        factors=manifest.get("factors", False),
     )
 
 

@@ -38,9 +38,9 @@ def base_margins(rows: "Dataset", base: Path, max_length: int, threads: int) -> 
     with bar(len(rows), "scoring with the base", "rows") as progress:
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
-            queries, of_query = _encoded(encoder, part["query"], max_length)
+            queries, of_query = encoded(encoder, part["query"], max_length)
             texts = [text for column in columns for text in part[column]]
-            passages, of_text = _encoded(encoder, texts, max_length)
+            passages, of_text = encoded(encoder, texts, max_length)
             weights = queries[of_query]
             scores = np.stack(
                 [
@@ -57,7 +57,7 @@ def base_margins(rows: "Dataset", base: Path, max_length: int, threads: int) -> 
     return BaseMargins(np.concatenate(margins), query_terms, document_terms)
 
 
-def _encoded(encoder: SpladeEncoder, texts: Sequence[str], max_length: int) -> tuple[csr_matrix, np.ndarray]:
+def encoded(encoder: SpladeEncoder, texts: Sequence[str], max_length: int) -> tuple[csr_matrix, np.ndarray]:
     """Return the weights of the different texts, and where in them each text stands."""
     places: dict[str, int] = {}
     order = np.array([places.setdefault(text, len(places)) for text in texts])

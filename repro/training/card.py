@@ -81,7 +81,7 @@ def _measured(facts: dict[str, Any]) -> str:
     why = [f"{facts['why'][0].upper()}{facts['why'][1:]}.\n"] if "why" in facts else []
     if choice := facts.get("choice"):
         columns = [key for key in choice[0] if key != "share"]
-        rows = [[_named(entry["share"], facts["kept"]), *(entry[key] for key in columns)] for entry in choice]
+        rows = [[_named(entry, facts), *(entry[key] for key in columns)] for entry in choice]
         why.append(
             "On the held-out queries, which chose the weights (p is corrected for that, the means are not):\n"
         )
@@ -102,7 +102,10 @@ def _table(head: list[str], rows: list[list[Any]]) -> list[str]:
     return [f"| {' | '.join('–' if cell is None else str(cell) for cell in line)} |" for line in lines]
 
 
-def _named(share: float, kept: float) -> str:
+def _named(entry: dict[str, Any], facts: dict[str, Any]) -> str:
     """Return the name of the weights at a share of the way from base to trained."""
+    share, factors = entry["share"], bool(entry.get("factors"))
     name = "base" if share == 0 else "trained" if share == 1 else f"{share:.0%} of the way"
-    return f"{name} (kept)" if share == kept else name
+    name = f"{name}, terms with factors" if factors else name
+    kept = (facts["kept"], facts.get("factors", False))
+    return f"{name} (kept)" if (share, factors) == kept else name

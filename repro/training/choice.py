@@ -3,12 +3,17 @@
 Averages of the two lie on a line, w = base + share (trained - base), which often has a better point than its
 ends (Wortsman et al. 2022, arXiv:2109.01903). Each is measured on held-out queries as a table would measure
 it: impacts, dot products, nDCG@10 with all judgments. If one of them beats the base significantly, corrected
-for their number, the training has helped, and the best one is kept; else the base is. What gives documents
-more terms than the base takes no part.
+for their number, the training has helped, and the best one is kept; else the base is.
+
+Texts may not have more terms than the base gives them. Where queries would, their weakest terms are taken
+away (``hold_terms``); what gives documents more all the same takes no part.
+
+Where a recipe asks for factors of terms (``term_factors.py``), the trained weights have them, and the base's
+weights with factors of their own are measured, too.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +26,7 @@ from repro.evaluation.measures import Figures, evaluate, parse_measures
 from repro.evaluation.significance import better_than_baseline
 from repro.models.systems import MAX_LENGTH, QUERY_MAX_LENGTH
 from repro.splade.encoder import SpladeEncoder
+from repro.splade.sparse_encoder import splade_max
 from repro.splade.term_encoder import impacts
 
 if TYPE_CHECKING:
@@ -40,6 +46,7 @@ class Candidate:
     """Weights at ``share`` of the way from base to trained, and what was measured of them.
 
     ``p`` is the corrected p-value of its nDCG@10 being no better than the base's; None: the base itself.
+    ``factors``: the base's terms have factors (``term_factors.py``).
     """
 
     share: float
@@ -47,13 +54,22 @@ class Candidate:
     query_terms: float
     document_terms: float
     p: float | None = None
+    factors: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a sentence calls it."""
+        if self.factors:
+            return "the base with factors for its terms"
+        return f"{self.share:.0%} of the way from the base"
 
     def record(self) -> dict[str, float | None]:
         """Return the figures for the log, the card and the manifest."""
         means = {name: round(value, 4) for name, value in self.figures.mean.items()}
         p = None if self.p is None else round(self.p, 4)
         terms = {"terms/query": round(self.query_terms, 2), "terms/doc": round(self.document_terms, 2)}
-        return {"share": self.share, **means, **terms, "p": p}
+        factors = {"factors": 1} if self.factors else {}
+        return {"share": self.share, **factors, **means, **terms, "p": p}
 
 
 @dataclass(frozen=True)
@@ -96,29 +112,56 @@ def choose_weights(
     held_out: Collection,
     threads: int,
     most_terms: float | None = None,
+    with_factors: Weights | None = None,
 ) -> Choice:
     """Measure the base and each share of what ``model`` has become; leave what is kept in ``model``.
 
-    A document may have as many terms as the base gives it, or ``most_terms``, on average.
+    ``with_factors`` are the base's weights with factors for its terms, which take part, too. On average,
+    texts may have as many terms as the base gives them, documents ``most_terms``.
     """
     trained, read = weights_of(model), HeldOut.read(held_out)
-    if not all(weight.isfinite().all() for weight in trained.values() if weight.is_floating_point()):
+    if not is_finite(trained):
         model.load_state_dict(base)
         kept = measure(model, 0.0, read, threads)
         return Choice([kept], kept, "the training diverged, so the base's weights are kept as they are")
-    found = []
-    with bar(1 + len(shares), "choosing among averages", "models") as progress:
-        for share in (0.0, *shares):
-            model.load_state_dict(average(base, trained, share))
-            found.append(measure(model, share, read, threads))
+    found: list[Candidate] = []
+    points = [(0.0, False), *([(0.0, True)] if with_factors else []), *((share, False) for share in shares)]
+
+    def load(share: float, factors: bool) -> None:
+        model.load_state_dict(with_factors if factors and with_factors else average(base, trained, share))
+        if share and found:
+            hold_terms(model, read.queries, found[0].query_terms, threads)
+
+    with bar(len(points), "choosing among averages", "models") as progress:
+        for share, factors in points:
+            load(share, factors)
+            found.append(replace(measure(model, share, read, threads), factors=factors))
             progress.update()
     p_values = better_than_baseline([c.figures for c in found[1:]], found[0].figures, MEASURE)
-    tested = [
-        Candidate(c.share, c.figures, c.query_terms, c.document_terms, p) for c, p in zip(found[1:], p_values)
-    ]
+    tested = [replace(candidate, p=p) for candidate, p in zip(found[1:], p_values)]
     choice = _choose(found[0], tested, max(found[0].document_terms, most_terms or 0.0))
-    model.load_state_dict(average(base, trained, choice.kept.share))
+    load(choice.kept.share, choice.kept.factors)
     return choice
+
+
+def hold_terms(model: "SparseEncoder", queries: Sequence[Query], most: float, threads: int) -> None:
+    """Lower all biases of the output layer by one number, if need be, as large as leaves ``queries`` at most
+    so many terms on average, the strongest.
+
+    A layer without biases stays as it is.
+    """
+    layer = splade_max(model).layer
+    topics = _encoded_queries(SpladeEncoder(model, threads, device="cpu"), queries)
+    allowed = max(1, int(most * len(queries)))
+    if layer.bias is None or topics.nnz <= allowed:
+        return
+    logits = np.expm1(-np.sort(-topics.data.astype(np.float64)))
+    threshold = torch.tensor(logits[allowed - 1 : allowed + 1].mean())  # between the last kept and the next
+    bias = layer.bias.detach().clone()  # of which there may be copies under other names
+    with torch.no_grad():
+        for one in model.parameters():
+            if one.shape == bias.shape and torch.equal(one, bias):
+                one.sub_(threshold)
 
 
 def keep_average(model: "SparseEncoder", base: Weights, shares: Sequence[float]) -> tuple[float, str]:
@@ -130,6 +173,11 @@ def keep_average(model: "SparseEncoder", base: Weights, shares: Sequence[float])
     return share, (
         f"kept {share:.0%} of the way from the base, unmeasured: no judged queries are held out to choose by"
     )
+
+
+def is_finite(weights: Weights) -> bool:
+    """Tell whether all weights are numbers: those of a training that diverged are not."""
+    return all(weight.isfinite().all() for weight in weights.values() if weight.is_floating_point())
 
 
 def weights_of(model: "SparseEncoder") -> Weights:
@@ -144,23 +192,27 @@ def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choi
     def surest_of(candidates: list[Candidate]) -> float:
         return min((c.p for c in candidates if c.p is not None), default=1.0)
 
-    eligible = [c for c in tested if c.document_terms <= most_terms]
+    def has_more_terms(c: Candidate) -> bool:
+        return c.document_terms > most_terms or c.query_terms > base.query_terms
+
+    eligible = [c for c in tested if not has_more_terms(c)]
     if surest_of(eligible) < SIGNIFICANT:
         kept = best_of(eligible)
-        why = f"kept {kept.share:.0%} of the way from the base: {_measured(base, kept, surest_of(eligible))}"
+        why = f"kept {kept.name}: {_measured(base, kept, surest_of(eligible))}"
         return Choice([base, *tested], kept, why)
     if surest_of(tested) < SIGNIFICANT:
-        denser = best_of([c for c in tested if c.document_terms > most_terms])
+        denser = best_of([c for c in tested if has_more_terms(c)])
         why = (
-            f"what beats the base has more terms a document ({denser.document_terms:.1f}, held to "
-            f"{most_terms:.1f}), so the base's weights are kept as they are: {denser.share:.0%} of the way "
-            f"from it has {_measured(base, denser, surest_of(tested))}"
+            f"what beats the base has more terms ({denser.query_terms:.1f} a query, held to "
+            f"{base.query_terms:.1f}; {denser.document_terms:.1f} a document, held to {most_terms:.1f}), so "
+            f"its weights are kept as they are: {denser.name} has "
+            f"{_measured(base, denser, surest_of(tested))}"
         )
     else:
         best = best_of(tested)
         why = (
-            "nothing beats the base significantly, so its weights are kept as they are: the best average of "
-            f"base and trained weights, at {best.share:.0%}, has {_measured(base, best, surest_of(tested))}"
+            "nothing beats the base significantly, so its weights are kept as they are: the best, "
+            f"{best.name}, has {_measured(base, best, surest_of(tested))}"
         )
     return Choice([base, *tested], base, why)
 
@@ -175,11 +227,15 @@ def measure(model: "SparseEncoder", share: float, held_out: HeldOut, threads: in
     """Search the held-out collection with a model as it is, and evaluate that."""
     encoder = SpladeEncoder(model, threads, device="cpu")
     passages = encoder.encode((document.text for document in held_out.documents), MAX_LENGTH)
-    topics = encoder.encode((query.text for query in held_out.queries), QUERY_MAX_LENGTH["splade"])
+    topics = _encoded_queries(encoder, held_out.queries)
     terms = [weights.nnz / weights.shape[0] for weights in (topics, passages)]  # as the table counts them
     ids = np.array([document.id for document in held_out.documents])
     ranked = _search(_quantised(topics), _quantised(passages), [query.id for query in held_out.queries], ids)
     return Candidate(share, evaluate(held_out.qrels, ranked, MEASURES), *terms)
+
+
+def _encoded_queries(encoder: SpladeEncoder, queries: Sequence[Query]) -> csr_matrix:
+    return encoder.encode((query.text for query in queries), QUERY_MAX_LENGTH["splade"])
 
 
 def _search(

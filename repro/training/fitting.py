@@ -118,7 +118,8 @@ def _choose(
     task: "RetrievalTask | None",
 ) -> None:
     """Choose the weights by what is held out, and keep the model."""
-    from repro.training.choice import choose_weights, keep_average
+    from repro.training.choice import choose_weights, is_finite, keep_average, weights_of
+    from repro.training.term_factors import TermFactors
     from repro.training.trainer import HELD_OUT, base_is_best
 
     recipe = training.recipe
@@ -141,6 +142,12 @@ def _choose(
         }
         facts["held_out"] = figures
     if first_process():
+        threads = training.work.threads
+        factors, with_factors = None, None
+        if recipe.term_factors and is_finite(trained := weights_of(encoder)):
+            factors = TermFactors(encoder, rows, settings.max_length, threads)
+            with_factors = factors.scaled(base) if training.held_out else None
+            factors.scaled(trained)
         if not recipe.averages:
             _refuse_diverged(encoder, training)
         elif training.held_out:
@@ -148,9 +155,11 @@ def _choose(
 
             held_out = open_collection(str(training.held_out))
             most = recipe.active_terms if isinstance(recipe.active_terms, float) else None
-            choice = choose_weights(encoder, base, recipe.averages, held_out, training.work.threads, most)
+            choice = choose_weights(encoder, base, recipe.averages, held_out, threads, most, with_factors)
             facts |= {"choice": [c.record() for c in choice.candidates], "kept": choice.kept.share}
-            facts["why"] = choice.why
+            facts |= {"why": choice.why, "factors": choice.kept.factors}
+            if factors and choice.kept.p is None:
+                factors.share()
         else:
             _refuse_diverged(encoder, training)
             facts["kept"], facts["why"] = keep_average(encoder, base, recipe.averages)

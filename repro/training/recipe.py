@@ -49,6 +49,7 @@ class Recipe:
     bm25_share: float = 0.0
     active_terms: float | Literal["base"] | None = None
     dropout: float | None = None
+    term_factors: bool = False
     averages: list[float] = dataclasses.field(default_factory=list)
     query_encoder: str = MODEL
 
@@ -115,6 +116,7 @@ def _check_static(recipe: Recipe, path: Path) -> None:
         "teacher_share": recipe.teacher_share == 1 or "1",
         "bm25_share": not recipe.bm25_share or "0",
         "active_terms": recipe.active_terms is None or "null",
+        "term_factors": not recipe.term_factors or "false",
         "averages": not recipe.averages or "[]",
         "query_regularizer_weight": recipe.query_encoder != STATIC_IDF
         or not recipe.query_regularizer_weight

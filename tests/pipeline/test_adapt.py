@@ -91,10 +91,11 @@ def test_a_folder_is_adapted_to_with_nothing_set(adapted):
     assert made["rows"] == ROWS and made["steps"] == 4
     assert settings["margin_scale"] > 5 and settings["max_length"] % 16 == 0
     assert 5 < settings["query_terms"] < 50 < settings["document_terms"] < 500
-    assert [entry["share"] for entry in made["choice"]] == [0, 0.33, 0.67, 1]
-    assert made["kept"] in [entry["share"] for entry in made["choice"]]
+    shares = [(entry["share"], "factors" in entry) for entry in made["choice"]]
+    assert shares == [(0, False), (0, True), (0.33, False), (0.67, False), (1, False)]
+    assert (made["kept"], made["factors"]) in shares
     assert f"on {HELD_OUT} held-out queries" in made["why"] and made["why"] in errors
-    assert are_the_bases(model) is (made["kept"] == 0)
+    assert are_the_bases(model) is (made["kept"] == 0 and not made["factors"])
     assert any("document_regularizer_weight" in line for line in log(model))
 
 
@@ -104,11 +105,15 @@ def test_the_card_has_the_figures_that_chose_and_the_settings(adapted):
     assert "active_terms: base" in card and f"Trained on {ROWS} rows in 4 steps" in card
     assert str(made["settings"]["margin_scale"]) in card
     assert f"{made['why'][1:]}." in card
-    for entry, name in zip(made["choice"], ("base", "33% of the way", "67% of the way", "trained")):
-        (row,) = [line for line in card.splitlines() if line.startswith(f"| {name}")]
-        assert ("(kept)" in row) is (entry["share"] == made["kept"])
+    names = ("base", "base, terms with factors", "33% of the way", "67% of the way", "trained")
+    for entry, name in zip(made["choice"], names):
+        begins = f"| {name} |", f"| {name} (kept) |"
+        (row,) = [line for line in card.splitlines() if line.startswith(begins)]
+        is_kept = (entry["share"], "factors" in entry) == (made["kept"], made["factors"])
+        assert ("(kept)" in row) is is_kept
         cells = [cell.strip() for cell in row.strip("|").split("|")[1:]]
-        assert cells == ["–" if v is None else str(v) for key, v in entry.items() if key != "share"]
+        shown = [value for key, value in entry.items() if key not in ("share", "factors")]
+        assert cells == ["–" if value is None else str(value) for value in shown]
 
 
 def test_the_model_loads(adapted):
@@ -164,7 +169,7 @@ def test_a_bad_recipe_leaves_the_base_as_it_is_and_says_so(folder, adapted):
     done = run_here(*bad, cwd=folder)
     assert done.returncode == 0, done.stderr
     made = manifest(folder / "bad")
-    assert are_the_bases(folder / "bad") and made["kept"] == 0
+    assert are_the_bases(folder / "bad") and made["kept"] == 0 and not made["factors"]
     base, *_, trained = made["choice"]
     assert trained["nDCG@10"] < base["nDCG@10"] - 0.05
     sentence = "nothing beats the base significantly, so its weights are kept as they are"

@@ -47,6 +47,12 @@ def rows(text, first):
     return [line for line in lines if line[0] == first]
 
 
+def test_a_base_with_factors_is_told_from_the_base_itself():
+    base, factors = adaptation("a", kept=0.0), adaptation("b", kept=0.0, factors=True)
+    told = adapted_tables([base, factors])
+    assert rows(told, "a")[1][1] == "0%" and rows(told, "b")[1][1] == "0%, factors"
+
+
 def test_collections_are_parsed():
     assert adapted_collections("a/folder:train:dl19+dl20,sample:train:dev/small") == (
         AdaptedCollection("a/folder", "train", ("dl19", "dl20")),

@@ -1,5 +1,7 @@
 """Averages of base and trained weights, and which of them is kept by what held-out queries say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -122,6 +124,23 @@ def test_a_training_that_helped_is_kept_with_the_share_that_helped_most(model, h
     assert f"kept {found.kept.share:.0%} of the way" in found.why and f"{figures[0]:.4f} -> " in found.why
 
 
+@pytest.mark.parametrize("share", [0.5, 1, 2])
+def test_queries_are_held_to_a_number_of_terms_and_lose_the_weakest(model, share):
+    queries = open_collection("sample").queries()[:20]
+    texts = [query.text for query in queries]
+    before = model.encode(texts, convert_to_tensor=True).to_dense()
+    active, base = int((before > 0).sum()), weights(model)
+    choice.hold_terms(model, queries, share * active / len(queries), 1)
+    after = model.encode(texts, convert_to_tensor=True).to_dense()
+    if share >= 1:
+        assert same(weights(model), base)
+        return
+    assert share * active - 2 <= int((after > 0).sum()) <= share * active
+    assert before[after > 0].min() >= before[(after == 0) & (before > 0)].max()
+    moved = {name for name, weight in weights(model).items() if not torch.equal(weight, base[name])}
+    assert moved and all(name.endswith("bias") for name in moved)
+
+
 def test_the_best_is_kept_if_one_of_them_beats_the_base_significantly():
     base = candidate(0, [0.5] * 10)
     tested = [
@@ -135,15 +154,17 @@ def test_the_best_is_kept_if_one_of_them_beats_the_base_significantly():
     assert choice._choose(base, tested[1:2], base.document_terms).kept is base
 
 
-def test_what_has_more_terms_a_document_than_the_base_is_not_kept():
+def test_what_has_more_terms_than_the_base_is_not_kept():
     base = candidate(0, [0.5] * 10, terms=100.0)
     denser = candidate(1, [0.9] * 10, terms=101.0, p=0.001)
     found = choice._choose(base, [denser, candidate(0.3, [0.6] * 10, terms=100.0, p=0.01)], 100.0)
     assert found.kept.share == 0.3
     refused = choice._choose(base, [denser], 100.0)
-    assert refused.kept is base and "what beats the base has more terms a document" in refused.why
-    assert "101.0, held to 100.0" in refused.why and "nothing beats the base" not in refused.why
+    assert refused.kept is base and "what beats the base has more terms" in refused.why
+    assert "101.0 a document, held to 100.0" in refused.why and "nothing beats the base" not in refused.why
     assert choice._choose(base, [denser], 101.0).kept is denser  # where a recipe states a number
+    longer = dataclasses.replace(denser, document_terms=90.0, query_terms=base.query_terms + 1)
+    assert choice._choose(base, [longer], 101.0).kept is base
     unsure = candidate(0.3, [0.6] * 10, terms=100.0, p=0.07)
     assert (
         choice._choose(base, [denser, unsure], 100.0).kept is base

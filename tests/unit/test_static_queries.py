@@ -180,6 +180,7 @@ def test_a_trained_model_with_static_queries_has_a_row_of_its_kind(tmp_path):
         ({"margin_scale": "auto"}, "margin_scale: expected a number beside query_encoder: idf, found 'auto'"),
         ({"teacher_share": "0.5"}, "teacher_share: expected 1 beside"),
         ({"bm25_share": "0.5"}, "bm25_share: expected 0 beside"),
+        ({"term_factors": "true"}, "term_factors: expected false beside"),
         ({"active_terms": "base"}, "active_terms: expected null beside"),
         ({"averages": "[0.5]", "held_out": "0"}, "averages: expected \\[\\] beside"),
         ({"query_regularizer_weight": "1"}, "query_regularizer_weight: expected 0 beside .* found 1.0"),
