@@ -78,9 +78,9 @@ def test_small_indexes_tell_what_one_of_three_times_the_size_takes(measured_samp
         assert found is not None and not found[1].unclear
         return found
 
-    (index, search), (larger_index, larger) = measured(1_000, 6_000), measured(2_000, 18_000)
+    (index, search), (larger_index, larger) = measured(500, 3_000), measured(1_000, 9_000)
     postings = larger_index.measured
     assert index.bytes.at(postings) == pytest.approx(larger_index.bytes.at(postings), rel=0.2)
-    taken = 1e-4 + 1e-7 * 18_000 * visits + 1e-6 * SearchOptions().hits
+    taken = 1e-4 + 1e-7 * 9_000 * visits + 1e-6 * SearchOptions().hits
     for rate in (search, larger):
-        assert rate.seconds.at(18_000 * visits) == pytest.approx(taken, rel=0.1)
+        assert rate.seconds.at(9_000 * visits) == pytest.approx(taken, rel=0.1)
