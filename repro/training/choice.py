@@ -129,7 +129,7 @@ def choose_weights(
 
     def load(share: float, factors: bool) -> None:
         model.load_state_dict(with_factors if factors and with_factors else average(base, trained, share))
-        if share and found:
+        if share:
             hold_terms(model, read.queries, found[0].query_terms, threads)
 
     with bar(len(points), "choosing among averages", "models") as progress:

@@ -10,7 +10,7 @@ from repro.artifacts.provenance import provenance
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.files import remove
-from repro.base.progress import note
+from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
 from repro.cli.training_options import TrainingOptions
 from repro.models.links import write_binary
@@ -146,8 +146,12 @@ def _choose(
         factors, with_factors = None, None
         if recipe.term_factors and is_finite(trained := weights_of(encoder)):
             factors = TermFactors(encoder, rows, settings.max_length, threads)
-            with_factors = factors.scaled(base) if training.held_out else None
-            factors.scaled(trained)
+            with bar(2, "fitting factors of terms", "models") as progress:
+                if recipe.averages and training.held_out:
+                    with_factors = factors.scaled(base)
+                progress.update()
+                factors.scaled(trained)
+                progress.update()
         if not recipe.averages:
             _refuse_diverged(encoder, training)
         elif training.held_out:

@@ -95,6 +95,14 @@ def test_the_gradient_is_that_of_the_objective(monkeypatch):
     assert objective(kept["start"])[0] > 0
 
 
+def test_texts_without_terms_leave_every_factor_at_one(model):
+    """As after a training that has gone wrong: what was made before must not be lost."""
+    with torch.no_grad():
+        model[0].model.get_output_embeddings().bias -= 1e4
+    found = TermFactors(model, rows_to_learn(np.ones((4, 2))), 64, 1).fit()
+    assert (found == 1).all() and len(found) == 30_522
+
+
 def test_each_text_keeps_its_terms_and_weights_are_the_formulas(model):
     before = model.encode(TEXTS, convert_to_tensor=True).to_dense()
     factors = TermFactors(model, rows_to_learn(2 * margins(model)), 64, 1)
