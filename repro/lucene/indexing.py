@@ -214,6 +214,7 @@ def _logged_errors() -> Iterator[Any]:
         yield messages
     finally:
         logger.removeAppender(appender)
+        appender.stop()
 
 
 def _documents_of(index: Path) -> int:
