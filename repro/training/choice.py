@@ -3,15 +3,17 @@
 Averages of the two lie on a line, w = base + share (trained - base), which often has a better point than its
 ends (Wortsman et al. 2022, arXiv:2109.01903). Each is measured on held-out queries as a table would measure
 it: impacts, dot products, nDCG@10 with all judgments. If one of them beats the base significantly, corrected
-for their number, the training has helped, and the best one is kept; else the base is.
+for their number, the training has helped, and the surest gain is kept, the one whose 95 % interval begins
+highest; else the base is.
 
-Texts may not have more terms than the base gives them. Where queries would, their weakest terms are taken
+Texts may not have more terms than the base gives them. Where queries might, their weakest terms are taken
 away (``hold_terms``); what gives documents more all the same takes no part.
 
-Where a recipe asks for factors of terms (``term_factors.py``), the trained weights have them, and the base's
-weights with factors of their own are measured, too.
+Where a recipe asks for factors of terms (``term_factors.py``), each average has its own, and the base's
+weights with factors are measured, too.
 """
 
+import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,7 +25,7 @@ from scipy.sparse import csr_matrix
 from repro.base.progress import bar
 from repro.collections.model import Collection, Document, Qrels, Query
 from repro.evaluation.measures import Figures, evaluate, parse_measures
-from repro.evaluation.significance import better_than_baseline
+from repro.evaluation.significance import better_than_baseline, interval
 from repro.models.systems import MAX_LENGTH, QUERY_MAX_LENGTH
 from repro.splade.encoder import SpladeEncoder
 from repro.splade.sparse_encoder import splade_max
@@ -32,10 +34,14 @@ from repro.splade.term_encoder import impacts
 if TYPE_CHECKING:
     from sentence_transformers import SparseEncoder
 
+    from repro.training.term_factors import TermFactors
+
 MEASURE = "nDCG@10"
 MEASURES = parse_measures([MEASURE, "RR@10"])
 DEPTH = 100
 SIGNIFICANT = 0.05
+ONE_SIDED = 1.645
+"""Standard errors above a mean, beneath which the true one lies at 95 %."""
 QUERIES = 64
 """Queries whose scores for all documents are held at a time."""
 Weights = dict[str, torch.Tensor]
@@ -45,16 +51,23 @@ Weights = dict[str, torch.Tensor]
 class Candidate:
     """Weights at ``share`` of the way from base to trained, and what was measured of them.
 
-    ``p`` is the corrected p-value of its nDCG@10 being no better than the base's; None: the base itself.
-    ``factors``: the base's terms have factors (``term_factors.py``).
+    ``query_terms`` are each held-out query's, ``document_terms`` a document's on average.
+    ``p`` is the corrected p-value of its nDCG@10 being no better than the base's, ``least`` where the 95 %
+    interval of what it gains begins; None: the base itself. At share 0, others are the base with factors for
+    its terms (``term_factors.py``).
     """
 
     share: float
     figures: Figures
-    query_terms: float
+    query_terms: np.ndarray
     document_terms: float
     p: float | None = None
-    factors: bool = False
+    least: float | None = None
+
+    @property
+    def factors(self) -> bool:
+        """Whether it is the base but for factors."""
+        return self.share == 0 and self.p is not None
 
     @property
     def name(self) -> str:
@@ -66,10 +79,11 @@ class Candidate:
     def record(self) -> dict[str, float | None]:
         """Return the figures for the log, the card and the manifest."""
         means = {name: round(value, 4) for name, value in self.figures.mean.items()}
-        p = None if self.p is None else round(self.p, 4)
-        terms = {"terms/query": round(self.query_terms, 2), "terms/doc": round(self.document_terms, 2)}
+        p, least = (None if value is None else round(value, 4) for value in (self.p, self.least))
+        a_query = float(self.query_terms.mean())
+        terms = {"terms/query": round(a_query, 2), "terms/doc": round(self.document_terms, 2)}
         factors = {"factors": 1} if self.factors else {}
-        return {"share": self.share, **factors, **means, **terms, "p": p}
+        return {"share": self.share, **factors, **means, **terms, "p": p, "gain at least": least}
 
 
 @dataclass(frozen=True)
@@ -108,55 +122,72 @@ def average(base: Weights, trained: Weights, share: float) -> Weights:
 def choose_weights(
     model: "SparseEncoder",
     base: Weights,
+    trained: Weights,
     shares: Sequence[float],
     held_out: Collection,
     threads: int,
     most_terms: float | None = None,
-    with_factors: Weights | None = None,
+    factors: "TermFactors | None" = None,
 ) -> Choice:
-    """Measure the base and each share of what ``model`` has become; leave what is kept in ``model``.
+    """Measure the base and each share of the way to the trained weights; leave what is kept in ``model``.
 
-    ``with_factors`` are the base's weights with factors for its terms, which take part, too. On average,
-    texts may have as many terms as the base gives them, documents ``most_terms``.
+    With ``factors``, each share has those that fit it, and so has the base beside the base itself. On
+    average, texts may have as many terms as the base gives them, documents ``most_terms``.
     """
-    trained, read = weights_of(model), HeldOut.read(held_out)
+    read = HeldOut.read(held_out)
+    model.load_state_dict(base)
     if not is_finite(trained):
-        model.load_state_dict(base)
         kept = measure(model, 0.0, read, threads)
         return Choice([kept], kept, "the training diverged, so the base's weights are kept as they are")
-    found: list[Candidate] = []
-    points = [(0.0, False), *([(0.0, True)] if with_factors else []), *((share, False) for share in shares)]
+    points = [0.0, *shares] if factors else shares
+    fitted: dict[float, np.ndarray] = {}
 
-    def load(share: float, factors: bool) -> None:
-        model.load_state_dict(with_factors if factors and with_factors else average(base, trained, share))
-        if share:
+    def load(share: float) -> None:
+        weights = average(base, trained, share)
+        model.load_state_dict(weights)
+        if factors:
+            if share not in fitted:
+                fitted[share] = factors.fit()
+            model.load_state_dict(factors.applied(fitted[share], weights))
+        if share:  # factors alone leave texts their terms
             hold_terms(model, read.queries, found[0].query_terms, threads)
 
-    with bar(len(points), "choosing among averages", "models") as progress:
-        for share, factors in points:
-            load(share, factors)
-            found.append(replace(measure(model, share, read, threads), factors=factors))
+    with bar(1 + len(points), "choosing among averages", "models") as progress:
+        found = [measure(model, 0.0, read, threads)]
+        progress.update()
+        for share in points:
+            load(share)
+            found.append(measure(model, share, read, threads))
             progress.update()
-    p_values = better_than_baseline([c.figures for c in found[1:]], found[0].figures, MEASURE)
-    tested = [replace(candidate, p=p) for candidate, p in zip(found[1:], p_values)]
-    choice = _choose(found[0], tested, max(found[0].document_terms, most_terms or 0.0))
-    load(choice.kept.share, choice.kept.factors)
+    choice = _choose(found[0], _tested(found[1:], found[0]), max(found[0].document_terms, most_terms or 0.0))
+    if choice.kept.p is None:
+        model.load_state_dict(base)
+    else:
+        load(choice.kept.share)
     return choice
 
 
-def hold_terms(model: "SparseEncoder", queries: Sequence[Query], most: float, threads: int) -> None:
+def hold_terms(model: "SparseEncoder", queries: Sequence[Query], most: np.ndarray, threads: int) -> None:
     """Lower all biases of the output layer by one number, if need be, as large as leaves ``queries`` at most
     so many terms on average, the strongest.
 
-    A layer without biases stays as it is.
+    most: of each of the queries. Not only these may have no more of them: by what their differences tell, 95
+    times in 100 neither would all queries of their kind. A layer without biases stays as it is.
     """
     layer = splade_max(model).layer
     topics = _encoded_queries(SpladeEncoder(model, threads, device="cpu"), queries)
-    allowed = max(1, int(most * len(queries)))
-    if layer.bias is None or topics.nnz <= allowed:
+    logits = np.expm1(topics.data.astype(np.float64))
+    query = np.repeat(np.arange(len(queries)), np.diff(topics.indptr))
+
+    def is_held(threshold: float) -> bool:
+        more = np.bincount(query[logits > threshold], minlength=len(queries)) - most
+        return bool(more.mean() + ONE_SIDED * more.std() / len(more) ** 0.5 <= 0)
+
+    if layer.bias is None or is_held(0.0):
         return
-    logits = np.expm1(-np.sort(-topics.data.astype(np.float64)))
-    threshold = torch.tensor(logits[allowed - 1 : allowed + 1].mean())  # between the last kept and the next
+    levels = np.sort(logits)
+    last = min(bisect.bisect_left(levels, True, key=is_held), len(levels) - 2)  # what goes, all below it, too
+    threshold = torch.tensor(levels[last : last + 2].mean())
     bias = layer.bias.detach().clone()  # of which there may be copies under other names
     with torch.no_grad():
         for one in model.parameters():
@@ -164,12 +195,22 @@ def hold_terms(model: "SparseEncoder", queries: Sequence[Query], most: float, th
                 one.sub_(threshold)
 
 
-def keep_average(model: "SparseEncoder", base: Weights, shares: Sequence[float]) -> tuple[float, str]:
+def keep_average(
+    model: "SparseEncoder",
+    base: Weights,
+    trained: Weights,
+    shares: Sequence[float],
+    factors: "TermFactors | None" = None,
+) -> tuple[float, str]:
     """Leave the median of the shares in ``model``, where nothing is held out to choose by; return it, and why
     in a sentence.
     """
     share = sorted(shares)[(len(shares) - 1) // 2]
-    model.load_state_dict(average(base, weights_of(model), share))
+    weights = average(base, trained, share)
+    if factors:
+        factors.scale(weights)
+    else:
+        model.load_state_dict(weights)
     return share, (
         f"kept {share:.0%} of the way from the base, unmeasured: no judged queries are held out to choose by"
     )
@@ -185,6 +226,14 @@ def weights_of(model: "SparseEncoder") -> Weights:
     return {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
 
 
+def _tested(candidates: list[Candidate], base: Candidate) -> list[Candidate]:
+    """Return candidates with how sure it is that they are better than the base."""
+    p_values = better_than_baseline([c.figures for c in candidates], base.figures, MEASURE)
+    place = list(base.figures.mean).index(MEASURE)
+    gains = [(c.figures.values() - base.figures.values())[:, place] for c in candidates]
+    return [replace(c, p=p, least=interval(gain)[0]) for c, p, gain in zip(candidates, p_values, gains)]
+
+
 def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choice:
     def best_of(candidates: list[Candidate]) -> Candidate:
         return max(candidates, key=lambda c: c.figures.mean[MEASURE])
@@ -193,19 +242,19 @@ def _choose(base: Candidate, tested: list[Candidate], most_terms: float) -> Choi
         return min((c.p for c in candidates if c.p is not None), default=1.0)
 
     def has_more_terms(c: Candidate) -> bool:
-        return c.document_terms > most_terms or c.query_terms > base.query_terms
+        return c.document_terms > most_terms or c.query_terms.mean() > base.query_terms.mean()
 
     eligible = [c for c in tested if not has_more_terms(c)]
     if surest_of(eligible) < SIGNIFICANT:
-        kept = best_of(eligible)
+        kept = max(eligible, key=lambda c: -1.0 if c.least is None else c.least)
         why = f"kept {kept.name}: {_measured(base, kept, surest_of(eligible))}"
         return Choice([base, *tested], kept, why)
     if surest_of(tested) < SIGNIFICANT:
         denser = best_of([c for c in tested if has_more_terms(c)])
         why = (
-            f"what beats the base has more terms ({denser.query_terms:.1f} a query, held to "
-            f"{base.query_terms:.1f}; {denser.document_terms:.1f} a document, held to {most_terms:.1f}), so "
-            f"its weights are kept as they are: {denser.name} has "
+            f"what beats the base has more terms ({denser.query_terms.mean():.1f} a query, held to "
+            f"{base.query_terms.mean():.1f}; {denser.document_terms:.1f} a document, held to "
+            f"{most_terms:.1f}), so its weights are kept as they are: {denser.name} has "
             f"{_measured(base, denser, surest_of(tested))}"
         )
     else:
@@ -228,7 +277,7 @@ def measure(model: "SparseEncoder", share: float, held_out: HeldOut, threads: in
     encoder = SpladeEncoder(model, threads, device="cpu")
     passages = encoder.encode((document.text for document in held_out.documents), MAX_LENGTH)
     topics = _encoded_queries(encoder, held_out.queries)
-    terms = [weights.nnz / weights.shape[0] for weights in (topics, passages)]  # as the table counts them
+    terms = np.diff(topics.indptr), passages.nnz / passages.shape[0]  # as the table counts them
     ids = np.array([document.id for document in held_out.documents])
     ranked = _search(_quantised(topics), _quantised(passages), [query.id for query in held_out.queries], ids)
     return Candidate(share, evaluate(held_out.qrels, ranked, MEASURES), *terms)

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from repro.artifacts.provenance import provenance
 from repro.artifacts.store import Artifact
 from repro.base.errors import InputError
 from repro.base.files import remove
-from repro.base.progress import bar, note
+from repro.base.progress import note
 from repro.cli.options import WorkOptions
 from repro.cli.training_options import TrainingOptions
 from repro.models.links import write_binary
@@ -105,7 +105,7 @@ def fit(training: Training) -> None:
             f"from {training.base.source}"
         )
     trainer.train(resume_from_checkpoint=resume)
-    _choose(training, encoder, base, trainer, settings, rows, task)
+    _choose(training, encoder, base, trainer, settings, kept, task)
 
 
 def _choose(
@@ -118,6 +118,7 @@ def _choose(
     task: "RetrievalTask | None",
 ) -> None:
     """Choose the weights by what is held out, and keep the model."""
+    from repro.training import rows as data
     from repro.training.choice import choose_weights, is_finite, keep_average, weights_of
     from repro.training.term_factors import TermFactors
     from repro.training.trainer import HELD_OUT, base_is_best
@@ -142,31 +143,29 @@ def _choose(
         }
         facts["held_out"] = figures
     if first_process():
-        threads = training.work.threads
-        factors, with_factors = None, None
-        if recipe.term_factors and is_finite(trained := weights_of(encoder)):
-            factors = TermFactors(encoder, rows, settings.max_length, threads)
-            with bar(2, "fitting factors of terms", "models") as progress:
-                if recipe.averages and training.held_out:
-                    with_factors = factors.scaled(base)
-                progress.update()
-                factors.scaled(trained)
-                progress.update()
+        threads, trained, factors = training.work.threads, weights_of(encoder), None
+        if recipe.term_factors and is_finite(trained):
+            every = replace(recipe, negatives=list(range(len(data.passages_of(rows)) - 1)))
+            learned = data.training_rows(rows, every, settings.margin_scale)
+            factors = TermFactors(encoder, learned, settings.max_length, threads)
         if not recipe.averages:
             _refuse_diverged(encoder, training)
+            if factors:
+                factors.scale(trained)
         elif training.held_out:
             from repro.collections.opening import open_collection
 
             held_out = open_collection(str(training.held_out))
             most = recipe.active_terms if isinstance(recipe.active_terms, float) else None
-            choice = choose_weights(encoder, base, recipe.averages, held_out, threads, most, with_factors)
+            choice = choose_weights(encoder, base, trained, recipe.averages, held_out, threads, most, factors)
             facts |= {"choice": [c.record() for c in choice.candidates], "kept": choice.kept.share}
             facts |= {"why": choice.why, "factors": choice.kept.factors}
             if factors and choice.kept.p is None:
                 factors.share()
         else:
             _refuse_diverged(encoder, training)
-            facts["kept"], facts["why"] = keep_average(encoder, base, recipe.averages)
+            kept = keep_average(encoder, base, trained, recipe.averages, factors)
+            facts["kept"], facts["why"] = kept
         _keep(training, encoder, facts)
 
 

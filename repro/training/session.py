@@ -23,7 +23,7 @@ from repro.training.processes import alone, first_process, first_process_first
 from repro.training.recipe import Recipe, entries_of, read_recipe
 from repro.training.rows import parquet_files
 
-FORMAT = 2
+FORMAT = 3
 ADAPT = "adapt"
 """The recipe of --adapt."""
 TRAIN = "train"

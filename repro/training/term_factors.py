@@ -22,6 +22,7 @@ import torch
 from scipy import optimize, sparse
 from torch import nn
 
+from repro.base.progress import bar
 from repro.splade.encoder import SpladeEncoder
 from repro.splade.sparse_encoder import splade_max
 from repro.training.base_margins import encoded
@@ -43,8 +44,8 @@ class TermFactors:
     """Fits the factors of a SPLADE-max ``model``'s terms, whose output layer has weights of its own from now
     on.
 
-    ``rows`` have a query, a positive passage, negatives, and the margins to be learned (``label``); of their
-    texts, ``max_length`` tokens count.
+    ``rows`` have a query, a positive passage, negatives, and the margins to be learned (``label``): all
+    negatives that there are, though a training may look at some. Of their texts, ``max_length`` tokens count.
     """
 
     def __init__(self, model: "SparseEncoder", rows: "Dataset", max_length: int, threads: int) -> None:
@@ -67,18 +68,20 @@ class TermFactors:
         """Let the output layer have its rows in common with the embeddings again, if it had."""
         self.layer.weight, self.layer.bias, self.config.tie_word_embeddings = self.shared
 
-    def scaled(self, weights: Weights) -> Weights:
-        """Return weights of the model with the factors that fit them best; leave them in the model."""
+    def scale(self, weights: Weights) -> None:
+        """Leave weights in the model with the factors that fit them best."""
         self.model.load_state_dict(weights)
-        factors = torch.from_numpy(self.fit()).float()
-        found = {
-            name: weight * (factors[:, None] if weight.ndim == 2 else factors)
-            if name in self.names
-            else weight
+        with bar(1, "fitting factors of terms", "models") as progress:
+            self.model.load_state_dict(self.applied(self.fit(), weights))
+            progress.update()
+
+    def applied(self, factors: np.ndarray, weights: Weights) -> Weights:
+        """Return weights of the model with factors, one a term of the vocabulary."""
+        by = torch.from_numpy(factors).float()
+        return {
+            name: weight * (by[:, None] if weight.ndim == 2 else by) if name in self.names else weight
             for name, weight in weights.items()
         }
-        self.model.load_state_dict(found)
-        return found
 
     def fit(self, prior: float = PRIOR) -> np.ndarray:
         """Return the factor of each term of the vocabulary for the model as it is (float64, positive): 1 of

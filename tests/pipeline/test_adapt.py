@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from repro.collections.opening import open_collection
 from repro.models.systems import find_system
 from repro.models.weights import resolve
+from repro.training.rows import passages_of
+from repro.training.term_factors import TermFactors
 
 DOCUMENTS, ROWS, HELD_OUT = 150, 60, 12
 FOLDER = f"part-train.all-minilm-l6-v2.bm25.judgments-passages.held-out-{HELD_OUT}.rows-{ROWS}"
@@ -160,6 +162,21 @@ def test_a_repeated_command_does_nothing(folder, adapted):
     assert done.returncode == 0 and done.stdout.strip() == "work/trained/splade-adapt-part"
     assert "step " not in done.stderr and "rows of 8 margins" not in done.stderr, done.stderr
     assert {path: path.stat().st_mtime_ns for path in model.iterdir()} == before
+
+
+def test_factors_are_fitted_to_all_negatives_of_a_row(folder, adapted, monkeypatch):
+    """Of which training takes four."""
+    seen, fit = [], TermFactors.fit
+
+    def fitted(self, *arguments):
+        seen.append(self.rows)
+        return fit(self, *arguments)
+
+    monkeypatch.setattr(TermFactors, "fit", fitted)
+    succeed(*again("factored", *SMALL), cwd=folder, by=run_here)
+    assert len(seen) == 4 and all(rows is seen[0] for rows in seen)
+    assert passages_of(seen[0]) == ["positive", *(f"negative_{n}" for n in range(1, 9))]
+    assert all(len(label) == 8 for label in seen[0]["label"])
 
 
 def test_a_bad_recipe_leaves_the_base_as_it_is_and_says_so(folder, adapted):

@@ -108,7 +108,7 @@ def test_each_text_keeps_its_terms_and_weights_are_the_formulas(model):
     factors = TermFactors(model, rows_to_learn(2 * margins(model)), 64, 1)
     fitted = torch.from_numpy(factors.fit()).float()
     assert fitted.max() > 1.01
-    factors.scaled(weights_of(model))
+    factors.scale(weights_of(model))
     after = model.encode(TEXTS, convert_to_tensor=True).to_dense()
     assert torch.equal(after > 0, before > 0)
     torch.testing.assert_close(after, torch.log1p(fitted * torch.expm1(before)), rtol=1e-4, atol=1e-5)
@@ -116,7 +116,7 @@ def test_each_text_keeps_its_terms_and_weights_are_the_formulas(model):
 
 def test_the_model_is_saved_with_both_matrices_and_others_load_it(model, tmp_path):
     factors = TermFactors(model, rows_to_learn(2 * margins(model)), 64, 1)
-    factors.scaled(weights_of(model))
+    factors.scale(weights_of(model))
     expected = model.encode(TEXTS, convert_to_tensor=True).to_dense()
     model.save_pretrained(str(tmp_path / "m"), create_model_card=False)
     assert len(vocabulary_matrices(tmp_path / "m")) == 2
@@ -132,7 +132,7 @@ def test_the_model_is_saved_with_both_matrices_and_others_load_it(model, tmp_pat
 def test_a_model_whose_factors_are_not_kept_is_what_it_was(model, tmp_path):
     base = weights_of(model)
     factors = TermFactors(model, rows_to_learn(2 * margins(model)), 64, 1)
-    factors.scaled(base)
+    factors.scale(base)
     model.load_state_dict(base)
     factors.share()
     assert model[0].model.get_output_embeddings().weight is model[0].model.get_input_embeddings().weight
