@@ -56,10 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     shares.check()
     if shares.given and parsed.only == "queries":
         raise InputError("--shard and --merge are of documents: leave --only queries out")
-    if shares.given and cluster.engine == "ray":
-        raise InputError("--engine ray shares the documents out itself; leave --shard and --merge out")
-    if cluster.engine != "ray" and (cluster.ray_address or cluster.gpus):
-        raise InputError("--ray-address and --gpus are of --engine ray; give that, too, or leave them out")
+    cluster.check(shares)
     collection = read_options(CollectionOptions, parsed)
     of = open_artifacts(parsed.system, collection, work, read_system_options(parsed))
     shard_size = read_options(ShardOptions, parsed).shard_size
@@ -67,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         artifacts = [encode_share(of, work, shard_size, shares.shard)]
     elif shares.merge is not None:
         artifacts = [merge_encoded(of, work, shares.merge)]
-    elif cluster.engine == "ray" and parsed.only != "queries":
+    elif cluster.on_ray and parsed.only != "queries":
         artifacts = encode_on_ray(of, collection, work, shard_size, cluster, parsed.only)
     else:
         artifacts = encode(of, work, shard_size, parsed.only)

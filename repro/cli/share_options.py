@@ -62,12 +62,26 @@ class ClusterOptions:
 
     engine: str = option(
         "local",
-        "encode here (local, the default), or each shard on some machine of a Ray cluster (ray)",
+        "work here (local, the default), or share by share on the machines of a Ray cluster (ray)",
         choices=("local", "ray"),
     )
     ray_address: str | None = option(
         None, "of the Ray cluster (default: $RAY_ADDRESS, else this machine alone)", metavar="A"
     )
     gpus: float = option(
-        0.0, "GPUs for each shard on Ray (default: 0)", type=number("gpus", 0, 1024), metavar="N"
+        0.0, "GPUs for each share on Ray (default: 0)", type=number("gpus", 0, 1024), metavar="N"
     )
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether a Ray cluster works."""
+        return self.engine == "ray"
+
+    def check(self, shares: ShareOptions) -> None:
+        """Raise InputError for options that do not go together."""
+        if shares.given and self.on_ray:
+            raise InputError("--engine ray shares the work out itself; leave --shard and --merge out")
+        if not self.on_ray and (self.ray_address or self.gpus):
+            raise InputError(
+                "--ray-address and --gpus are of --engine ray; give that, too, or leave them out"
+            )

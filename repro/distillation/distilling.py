@@ -7,7 +7,7 @@ import glob
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,13 @@ def distill(
     options: DistillationOptions,
     work: WorkOptions,
     shares: ShareOptions = ShareOptions(),
+    compute: Callable[[], None] | None = None,
 ) -> Path:
     """Make the data unless they are there; return where they lie.
 
     With a share to make, compute no more than that of what the teacher must, and return the folder that keeps
-    it. What is merged are the teacher's stores: what no machine has computed is computed here.
+    it. What is merged are the teacher's stores: what no machine has computed is computed here. Where data are
+    to be made, ``compute`` may fill the stores before.
 
     InputError if --output has others, finished or half finished, and --force is not given.
     """
@@ -89,6 +91,8 @@ def distill(
             )
         if work.force or not artifact.is_current():
             refuse_other_settings(artifact, work.force, "repro.distill")  # sooner than when another is done
+            if compute:
+                compute()
             locks.enter_context(artifact.making(work.wait))
             refuse_other_settings(artifact, work.force, "repro.distill")
             if work.force or not artifact.is_current():
