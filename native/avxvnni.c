@@ -11,7 +11,9 @@
 #include <cpuid.h>
 #include "simd.h"
 #include "tile.h"
+#include "bytes.h"
 #include "body.h"
+#include "body_int8.h"
 #include "head.h"
 
 int abi_avxvnni(void) { return ABI; }

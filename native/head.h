@@ -2,79 +2,17 @@
  *
  * tests/parity compares with the plain float32 formula.
  */
-INLINE float square_root(float x) { return largest_of(root(spread(x))); } /* without the library */
-
-#ifdef CHUNK
-#define CHUNKS(d) (((d) + CHUNK - 1) / CHUNK)
-
-/* The largest norm of those of a row's numbers, times scale, whose products are summed in one lane. */
-INLINE float part_norm(const float *row, int64_t d, float scale) {
-    float most = 0;
-    for (int64_t first = 0; first < d; first += CHUNK) {
-        float lanes[LANES], squares[2] = {0, 0};
-        vec sum = spread(0.f);
-        for (int64_t k = first; k < first + CHUNK && k < d; k += LANES) {
-            const vec x = mul(load(row + k), spread(scale));
-            sum = fma(x, x, sum);
-        }
-        store(lanes, sum);
-        EACH(j, LANES) squares[j / 2 % 2] += lanes[j];
-        most = squares[0] > most ? squares[0] : most;
-        most = squares[1] > most ? squares[1] : most;
-    }
-    return square_root(most);
-}
-#else
-#define CHUNKS(d) 1 /* a lane of 32 bits holds the products of a whole row */
-#endif
-
-#if LANES == 4
-#include "screen_neon.h"
-#define EACH_TERM_REGISTER EACH(j, TERM_REGISTERS)
-#else
-#define TERMS (TERM_REGISTERS * LANES) /* in a block */
-#define EACH_TOKEN EACH(i, n)
-#define EACH_TERM_REGISTER EACH(j, TERM_REGISTERS)
-
-/* Sums of products of n tokens (int8, rows of d) with a block of terms (uint8, with an offset): of depth. */
-INLINE void dot_products(const int n, const int8_t *tokens, int64_t d, int64_t depth, const uint8_t *block,
-                         ivec sum[TOKENS][TERM_REGISTERS]) {
-    for (int64_t k = 0; k < depth; k += 4) {
-        ivec w[TERM_REGISTERS];
-        EACH_TERM_REGISTER w[j] = iload(block + k * TERMS + 4 * LANES * j);
-        EACH_TOKEN {
-            const ivec h = ispread(*(const int32_t *)(tokens + i * d + k));
-            EACH_TERM_REGISTER DOT(sum[i][j], w[j], h);
-        }
-    }
-}
-
 /* Fold the products of n tokens with a block of terms into best. start: of each token, CHUNKS(d) numbers. */
 INLINE void screen_tile(
     const int n, const int8_t *tokens, const int32_t *start, int64_t d, const uint8_t *block, ivec *best) {
     ivec sum[TOKENS][TERM_REGISTERS];
-    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = ispread(start[i * CHUNKS(d)]);
-#ifdef CHUNK
-    dot_products(n, tokens, d, d < CHUNK ? d : CHUNK, block, sum);
-    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = widened(sum[i][j]);
-    for (int64_t first = CHUNK; first < d; first += CHUNK) {
-        ivec part[TOKENS][TERM_REGISTERS];
-        EACH_TOKEN EACH_TERM_REGISTER part[i][j] = ispread(start[i * CHUNKS(d) + first / CHUNK]);
-        const int64_t depth = d - first < CHUNK ? d - first : CHUNK;
-        dot_products(n, tokens + first, d, depth, block + first * TERMS, part);
-        EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = iadd(sum[i][j], widened(part[i][j]));
-    }
-#else
-    dot_products(n, tokens, d, d, block, sum);
-#endif
+    byte_products(n, tokens, start, d, block, sum);
     EACH_TOKEN EACH_TERM_REGISTER best[j] = imaximum(best[j], sum[i][j]);
 }
-#endif
 
 /* Scale and round groups x length rows of d floats, a multiple of 16, to bytes.
  *
- * A group's largest number becomes at most largest in magnitude, and the norm of those numbers of a row whose
- * products are summed in 16 bits at most longest. The numbers are finite.
+ * By the scale that byte_scale gives each group.
  * scale, norm, error    of each group: its scale, and largest norms of a row rounded, and of what that took
  */
 TARGET void NAME(head_round)(
@@ -82,36 +20,19 @@ TARGET void NAME(head_round)(
     int8_t *rounded, double *scale, double *norm, double *error, float longest) {
     for (int64_t g = 0; g < groups; g++) {
         const int64_t first = g * length * d, end = first + length * d;
-        vec most = spread(0.f);
-        for (int64_t k = first; k < end; k += LANES) {
-            const vec x = load(vectors + k);
-            most = maximum(most, maximum(x, sub(spread(0.f), x)));
-        }
-        const double wanted = (double)largest / largest_of(most); /* at most 2^126, also of zeros */
-        float c = wanted < 0x1p126 ? (float)wanted : 0x1p126f;
-#ifdef CHUNK
-        float part = 0;
-        for (int64_t t = first; t < end; t += d) {
-            const float of_row = part_norm(vectors + t, d, c);
-            part = of_row > part ? of_row : part;
-        }
-        const double limit = 0.9999 * longest - PART_ROUNDING;
-        if (part > limit) c = (float)(c * (limit / part));
-#else
-        (void)longest;
-#endif
+        const float c = byte_scale(vectors + first, length, d, largest, longest);
         float norms = 0, errors = 0;
         for (int64_t t = first; t < end; t += d) {
             vec of_norm = spread(0.f), of_error = spread(0.f);
             for (int64_t k = t; k < t + d; k += 16) {
-                float whole[16];
+                vec whole[16 / LANES];
                 EACH(j, 16 / LANES) {
                     const vec x = mul(load(vectors + k + LANES * j), spread(c)), y = nearest(x);
                     of_norm = fma(y, y, of_norm);
                     of_error = fma(sub(x, y), sub(x, y), of_error);
-                    store(whole + LANES * j, y);
+                    whole[j] = y;
                 }
-                for (int j = 0; j < 16; j++) rounded[k + j] = (int8_t)(int32_t)whole[j];
+                store_bytes(rounded + k, whole);
             }
             const float n = sum_of(of_norm), e = sum_of(of_error);
             norms = n > norms ? n : norms;
@@ -123,27 +44,10 @@ TARGET void NAME(head_round)(
     }
 }
 
-/* What takes the terms' offset away from a token's sums: minus the offset times the sum of its numbers. */
-INLINE void start_sums(const int8_t *row, int64_t d, int32_t *start) {
-#ifdef CHUNK
-    for (int64_t first = 0; first < d; first += CHUNK) {
-        int32_t low = 0, high = 0;
-        for (int64_t k = first; k < first + CHUNK && k < d; k += 4) {
-            low += row[k] + row[k + 1];
-            high += row[k + 2] + row[k + 3];
-        }
-        start[first / CHUNK] = (int32_t)((uint32_t)(-OFFSET * high) << 16 | (uint16_t)(-OFFSET * low));
-    }
-#else
-    *start = 0;
-    for (int64_t k = 0; OFFSET && k < d; k++) *start -= OFFSET * row[k];
-#endif
-}
-
 /* For each text, list the terms whose upper bound is positive.
  *
  * hidden     texts x length x d, int8: quantised hidden states of texts of equal length; d a multiple of 16
- * packed     blocks x (d / 4) x TERMS x 4, uint8: terms quantised, plus the offset (signed: screen_neon.h)
+ * packed     blocks x (d / 4) x TERMS x 4, uint8: terms quantised, plus the offset (signed: bytes_neon.h)
  * bias, norm, error    blocks x TERMS doubles: of each term (padding terms have bias -inf)
  * text_scale, text_error, text_norm    doubles of each text
  * start      workspace, texts x length x CHUNKS(d)

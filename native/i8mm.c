@@ -10,7 +10,9 @@
 #define I8MM
 #include "simd.h"
 #include "tile.h"
+#include "bytes.h"
 #include "body.h"
+#include "body_int8.h"
 #include "head.h"
 #include "arm_feature.h"
 

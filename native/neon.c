@@ -8,7 +8,9 @@
 #define LANES 4
 #include "simd.h"
 #include "tile.h"
+#include "bytes.h"
 #include "body.h"
+#include "body_int8.h"
 #include "head.h"
 
 int abi_neon(void) { return ABI; }

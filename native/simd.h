@@ -5,7 +5,7 @@
 
 /* Counts up when a kernel's arguments, or how what they point to is laid out, change: with it native.py
  * tells a library of another build. */
-#define ABI 5
+#define ABI 6
 
 #define INLINE TARGET static inline __attribute__((always_inline))
 #define JOIN(name, level) name##_##level

@@ -21,7 +21,6 @@
  * numbers are so scaled that the sum itself fits (repro/splade/screening.py). What one instruction adds up
  * fits as terms have 7 bits. In one piece, since GCC 12 takes the sums apart, at 60 % of the speed. */
 #define CHUNK 128
-#define PART_ROUNDING 4. /* sqrt(CHUNK / 2) / 2: what rounding adds at most to the norm of so many numbers */
 #define DOT(sum, w, h)                                       \
     do {                                                     \
         ivec product;                                        \
@@ -51,6 +50,7 @@ typedef __m256d dvec;
 #define nearest(x) _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define iload(p) _mm256_loadu_si256((const __m256i *)(p))
 #define ispread _mm256_set1_epi32
+#define as_floats _mm256_cvtepi32_ps
 #define imaximum _mm256_max_epi32
 #define dload _mm256_loadu_pd
 #define dspread _mm256_set1_pd
@@ -62,6 +62,14 @@ typedef __m256d dvec;
 INLINE vec times_power(vec x, vec n) { /* into the exponent; x is about 1 and n no less than -126 */
     const ivec exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
+}
+
+/* Store 16 numbers as bytes, rounded to the nearest, of two the even one. */
+INLINE void store_bytes(int8_t *to, const vec *x) {
+    const ivec all = _mm256_packs_epi32(_mm256_cvtps_epi32(x[0]), _mm256_cvtps_epi32(x[1]));
+    const ivec in_order = _mm256_permute4x64_epi64(all, 0xd8); /* it packs within halves */
+    _mm_storeu_si128((__m128i *)to, _mm_packs_epi16(_mm256_castsi256_si128(in_order),
+                                                    _mm256_extracti128_si256(in_order, 1)));
 }
 
 INLINE float sum_of(vec x) {

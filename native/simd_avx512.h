@@ -30,6 +30,7 @@ typedef __m512d dvec;
 #define largest_of _mm512_reduce_max_ps
 #define iload(p) _mm512_loadu_si512(p)
 #define ispread _mm512_set1_epi32
+#define as_floats _mm512_cvtepi32_ps
 #define imaximum _mm512_max_epi32
 #define dload _mm512_loadu_pd
 #define dspread _mm512_set1_pd
@@ -37,6 +38,11 @@ typedef __m512d dvec;
 #define low_half(x) _mm512_cvtepi32_pd(_mm512_castsi512_si256(x)) /* of integers, as doubles */
 #define high_half(x) _mm512_cvtepi32_pd(_mm512_extracti32x8_epi32(x, 1))
 #define positive(x) (uint32_t)_mm512_cmp_pd_mask(x, _mm512_setzero_pd(), _CMP_GT_OQ) /* a bit a lane */
+
+/* Store 16 numbers as bytes, rounded to the nearest, of two the even one. */
+INLINE void store_bytes(int8_t *to, const vec *x) {
+    _mm_storeu_si128((__m128i *)to, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(*x)));
+}
 
 /* Lanes from n on become zero. */
 INLINE vec first_lanes(vec x, int64_t n) {

@@ -1,5 +1,5 @@
 /* NEON, on 64-bit ARM: 4 lanes. With DOTPROD or I8MM the level has these instructions for bytes, too; the
- * terms' bytes are signed then and without them (screen_neon.h).
+ * terms' bytes are signed then and without them (bytes_neon.h).
  */
 #if !defined(__clang__)
 #pragma GCC optimize("no-schedule-insns") /* GCC 12 moves a tile's loads up, and spills sums for them */
@@ -33,6 +33,7 @@ typedef float64x2_t dvec;
 #define sum_of vaddvq_f32
 #define largest_of vmaxvq_f32
 #define ispread vdupq_n_s32
+#define as_floats vcvtq_f32_s32
 #define imaximum vmaxq_s32
 #define dload vld1q_f64
 #define dspread vdupq_n_f64
@@ -43,6 +44,13 @@ typedef float64x2_t dvec;
 INLINE vec times_power(vec x, vec n) { /* into the exponent; x is about 1 and n no less than -126 */
     const ivec exponent = vshlq_n_s32(vcvtq_s32_f32(n), 23);
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x), exponent));
+}
+
+/* Store 16 numbers as bytes, rounded to the nearest, of two the even one. */
+INLINE void store_bytes(int8_t *to, const vec *x) {
+    const int16x8_t low = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(x[0])), vmovn_s32(vcvtnq_s32_f32(x[1])));
+    const int16x8_t high = vcombine_s16(vmovn_s32(vcvtnq_s32_f32(x[2])), vmovn_s32(vcvtnq_s32_f32(x[3])));
+    vst1q_s8(to, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
 }
 
 INLINE uint32_t positive(dvec x) {

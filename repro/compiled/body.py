@@ -21,6 +21,7 @@ from transformers import BertForMaskedLM, BertModel, DistilBertForMaskedLM, Dist
 
 from repro.compiled import native
 from repro.compiled.kernels import HEADS, Kernels
+from repro.compiled.linear import Int8Linear, Linear, array_of
 
 UNIT = 64
 """Of how many outputs a product has a multiple, on every processor."""
@@ -153,10 +154,11 @@ def layers_of(model: PreTrainedModel) -> nn.Module:
 class CompiledBody:
     """The layers of a ``model`` for which ``compiles`` holds, with a copy of its weights.
 
-    Several threads may call it at once.
+    With ``int8``, products with its layers' weights are of rounded numbers (``linear.py``). Several threads
+    may call it at once.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, int8: bool = False) -> None:
         kernels = native.kernels()
         if kernels is None:
             raise ValueError("the compiled body needs the compiled kernels")
@@ -166,15 +168,15 @@ class CompiledBody:
         self.kernels = kernels
         self.d = model.config.hidden_size
         self.head = self.d // model.config.num_attention_heads
-        self.words = _array(cast(nn.Embedding, part(names.words)).weight)
-        self.positions = _array(cast(nn.Embedding, part(names.positions)).weight)
+        self.words = array_of(cast(nn.Embedding, part(names.words)).weight)
+        self.positions = array_of(cast(nn.Embedding, part(names.positions)).weight)
         if names.types:  # a text is one segment, so its type's embedding goes with each position's
-            self.positions = self.positions + _array(cast(nn.Embedding, part(names.types)).weight)[0]
+            self.positions = self.positions + array_of(cast(nn.Embedding, part(names.types)).weight)[0]
         self.embedded = _Normalisation(kernels, base, names.embedded)
         layers = cast(nn.ModuleList, part(names.layers))
-        self.layers = [_Layer(kernels, layer, names) for layer in layers]
+        self.layers = [_Layer(kernels, layer, names, Int8Linear if int8 else Linear) for layer in layers]
         self.transform = transform and _Transform(kernels, model, transform)
-        self.widest = max([3 * self.d] + [len(layer.widened.bias) for layer in self.layers])
+        self.widest = max([3 * self.d] + [layer.widened.width for layer in self.layers])
         self.local = threading.local()
 
     def __call__(self, ids: np.ndarray) -> torch.Tensor:
@@ -208,7 +210,7 @@ class CompiledBody:
             wide = _view(flat, len(x), self.d)
             layer.attended(narrow, wide)
             layer.attention_norm(x, added=wide)
-            widened = _view(flat, len(x), len(layer.widened.bias))
+            widened = _view(flat, len(x), layer.widened.width)
             layer.widened(x, widened)
             layer.narrowed(widened, narrow)
             layer.layer_norm(x, added=narrow)
@@ -229,24 +231,11 @@ class CompiledBody:
         return _view(x, tokens, self.d), flat, _view(narrow, tokens, self.d)
 
 
-class _Linear:
-    """One or several linear modules of the same input, their outputs side by side."""
-
-    def __init__(self, kernels: Kernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
-        modules = [cast(nn.Linear, root.get_submodule(name)) for name in names]
-        self.kernels, self.gelu = kernels, gelu
-        self.packed = kernels.pack_columns(np.concatenate([_array(module.weight) for module in modules]))
-        self.bias = np.concatenate([_array(module.bias) for module in modules])
-
-    def __call__(self, x: np.ndarray, y: np.ndarray) -> None:
-        self.kernels.linear(x, self.packed, self.bias, self.gelu, y)
-
-
 class _Normalisation:
     def __init__(self, kernels: Kernels, root: nn.Module, name: str) -> None:
         module = cast(nn.LayerNorm, root.get_submodule(name))
         self.kernels = kernels
-        self.gain, self.bias, self.epsilon = _array(module.weight), _array(module.bias), module.eps
+        self.gain, self.bias, self.epsilon = array_of(module.weight), array_of(module.bias), module.eps
 
     def __call__(self, x: np.ndarray, added: np.ndarray | None = None) -> None:
         self.kernels.add_normalise(x, added, self.gain, self.bias, self.epsilon)
@@ -254,23 +243,25 @@ class _Normalisation:
 
 class _Transform:
     def __init__(self, kernels: Kernels, model: nn.Module, names: Transform) -> None:
-        self.dense = _Linear(kernels, model, names.dense, gelu=True)
+        self.dense = Linear(kernels, model, names.dense, gelu=True)
         self.norm = _Normalisation(kernels, model, names.norm)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        states = np.empty((len(x), len(self.dense.bias)), np.float32)
+        states = np.empty((len(x), self.dense.width), np.float32)
         self.dense(x, states)
         self.norm(states)
         return states
 
 
 class _Layer:
-    def __init__(self, kernels: Kernels, layer: nn.Module, names: Names) -> None:
-        self.query_key_value = _Linear(kernels, layer, names.query, names.key, names.value)
-        self.attended = _Linear(kernels, layer, names.attended)
+    def __init__(
+        self, kernels: Kernels, layer: nn.Module, names: Names, linear: type[Linear | Int8Linear]
+    ) -> None:
+        self.query_key_value = linear(kernels, layer, names.query, names.key, names.value)
+        self.attended = linear(kernels, layer, names.attended)
         self.attention_norm = _Normalisation(kernels, layer, names.attention_norm)
-        self.widened = _Linear(kernels, layer, names.widened, gelu=True)
-        self.narrowed = _Linear(kernels, layer, names.narrowed)
+        self.widened = linear(kernels, layer, names.widened, gelu=True)
+        self.narrowed = linear(kernels, layer, names.narrowed)
         self.layer_norm = _Normalisation(kernels, layer, names.layer_norm)
 
 
@@ -278,10 +269,6 @@ def _rows(shapes: Sequence[tuple[int, ...]]) -> list[slice]:
     """Return which rows of all texts' tokens are those of each shape, texts x tokens."""
     ends = np.cumsum([0, *(texts * tokens for texts, tokens in shapes)]).tolist()
     return list(starmap(slice, pairwise(ends)))
-
-
-def _array(parameter: torch.Tensor) -> np.ndarray:
-    return parameter.detach().float().contiguous().numpy()
 
 
 def _view(flat: np.ndarray, tokens: int, width: int) -> np.ndarray:

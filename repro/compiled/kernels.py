@@ -27,7 +27,7 @@ from repro.compiled.arguments import (
     multiple,
     round_up,
 )
-from repro.compiled.levels import SHAPES
+from repro.compiled.levels import SHAPES, TERM_LARGEST, TERM_NORM, TEXT_NORM
 
 ROWS = 6
 """Rows of a tile of a float32 product, as in tile.h."""
@@ -35,6 +35,8 @@ HEADS = (32, 64)
 """Dimensions that an attention head may have, as in body.h."""
 BLOCK_TOKENS, PANEL_DEPTH = 192, 384
 """What body_linear copies at a time at most, tokens and their numbers, as in body.h."""
+MOST_TOKENS = 8
+"""Tokens of a tile of a product of int8, at most, as in simd_avx512.h."""
 MOST_DIMENSIONS = 2**17
 """Up to which sums of products of bytes stay below 2^31."""
 LARGEST = 127
@@ -44,13 +46,14 @@ POINTER, COUNT, REAL = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 SIGNATURES = {
     "body_embed": (POINTER, COUNT, COUNT, COUNT, POINTER, POINTER, POINTER),
     "body_linear": (POINTER, COUNT, COUNT, POINTER, POINTER, COUNT, COUNT, POINTER, POINTER),
+    "body_linear_int8": (POINTER, *(COUNT,) * 2, *(POINTER,) * 3, COUNT, COUNT, POINTER, POINTER, REAL),
     "body_attention": (POINTER, *(COUNT,) * 5, POINTER, POINTER),
     "body_add_normalise": (POINTER, POINTER, COUNT, COUNT, POINTER, POINTER, REAL),
     "head_round": (POINTER, *(COUNT,) * 4, *(POINTER,) * 4, REAL),
     "head_screen": (POINTER, *(COUNT,) * 3, POINTER, COUNT, *(POINTER,) * 9),
     "head_exact": (POINTER, COUNT, COUNT, POINTER, POINTER, POINTER, COUNT, POINTER, POINTER),
 }
-"""The arguments of each kernel, as in body.h and head.h; all return nothing."""
+"""The arguments of each kernel, as in body.h, body_int8.h and head.h; all return nothing."""
 
 
 class Bytes(NamedTuple):
@@ -112,6 +115,14 @@ class Kernels:
     def round_terms(self, weight: np.ndarray) -> Bytes:
         """Round float32 weights, terms x 1 x d and finite, to what ``pack_terms`` takes."""
         return self._round(weight, self.largest, self.shape.term_norm)
+
+    def round_rows(self, weight: np.ndarray) -> Bytes:
+        """Round float32 weights of a layer, outputs x 1 x inputs and finite, to what ``pack_terms`` takes.
+
+        With 7 bits and a limit of their norms, as AVX2 needs it, on every processor: vectors of one are those
+        of another but for what float32 sums in another order make of them.
+        """
+        return self._round(weight, TERM_LARGEST, TERM_NORM)
 
     def _round(self, vectors: np.ndarray, largest: int, longest: float) -> Bytes:
         if vectors.shape[2] % 16:
@@ -248,6 +259,41 @@ class Kernels:
             gelu,
             self._workspace(min(tokens, BLOCK_TOKENS) * min(inputs, PANEL_DEPTH)),
             address_of_output("y", y, (tokens, outputs)),
+        )
+
+    def linear_int8(
+        self,
+        x: np.ndarray,
+        packed: np.ndarray,
+        factor: np.ndarray,
+        bias: np.ndarray,
+        gelu: bool,
+        y: np.ndarray,
+    ) -> None:
+        """Write x W^T + bias to ``y``, through GELU if asked for, as products of int8.
+
+        x: tokens x inputs; y: tokens x outputs, nan for a token whose numbers are not finite; packed: W's
+        rows by ``round_rows`` and ``pack_terms``; factor and bias, of each packed row: by what its sums are
+        multiplied, and what is added. All but packed are float32; inputs and outputs are multiples of 16.
+        """
+        (tokens, inputs), outputs = x.shape, y.shape[1]
+        blocks = -(-outputs // self.terms)
+        if inputs > MOST_DIMENSIONS:
+            raise ValueError(f"x: expected at most {MOST_DIMENSIONS} inputs, got {inputs}")
+        rows = min(tokens, BLOCK_TOKENS) + MOST_TOKENS
+        chunks = -(-inputs // (self.shape.chunk or inputs))
+        self._kernels["body_linear_int8"](
+            address("x", x, FLOAT, (tokens, multiple("inputs", inputs, 16))),
+            tokens,
+            inputs,
+            address("packed", packed, UINT8, (blocks, inputs // self.group, self.terms, self.group)),
+            address("factor", factor, FLOAT, (blocks * self.terms,)),
+            address("bias", bias, FLOAT, (blocks * self.terms,)),
+            multiple("outputs", outputs, 16),
+            gelu,
+            self._workspace(rows * (inputs // 4 + chunks + 1)),
+            address_of_output("y", y, (tokens, outputs)),
+            TEXT_NORM,
         )
 
     def attention(self, qkv: np.ndarray, texts: int, head: int, context: np.ndarray) -> None:

@@ -28,11 +28,13 @@ class Shape(NamedTuple):
     term_norm: float = math.inf
 
 
+TERM_LARGEST, TEXT_NORM, TERM_NORM = 63, 210.0, 156.0
+"""AVX2's limits, below which sums of 16 bits are right (``splade/screening.py``)."""
 ARM = ("aarch64", "arm64")
 SHAPES = {
     "avx512": Shape(48, 127, 64),
     "avxvnni": Shape(16, 127, 16),
-    "avx2": Shape(16, 63, 16, chunk=128, text_norm=210, term_norm=156),
+    "avx2": Shape(16, TERM_LARGEST, 16, chunk=128, text_norm=TEXT_NORM, term_norm=TERM_NORM),
     "i8mm": Shape(16, 127, 16, group=8, signed=True, machines=ARM),
     "dotprod": Shape(16, 127, 16, signed=True, machines=ARM),
     "neon": Shape(4, 127, 16, group=16, signed=True, machines=ARM),

@@ -21,7 +21,7 @@ from repro.compiled.levels import SHAPES
 
 FILES = ("repro_native.abi3.so", "repro_native.pyd")
 """The library's names: setuptools' for an extension of every Python, on Linux and macOS, and on Windows."""
-ABI = 5
+ABI = 6
 """What the library must answer to ``abi_<level>``, as in simd.h."""
 LEVELS = tuple(level for level, shape in SHAPES.items() if platform.machine().lower() in shape.machines)
 """Sets of instructions that processors of this machine's kind may have, best first.

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from repro.base.errors import InputError
+from repro.compiled import native
 from repro.compiled.windows import NotPlainError
 from repro.dense.unpadded import accelerate, release
 from repro.models.folder import first_line, module_paths
@@ -27,13 +28,15 @@ class DenseEncoder:
     With ``system.pooling`` set, the entry decides on pooling, prefixes and lengths; without it (a model that
     a user names), the folder's own modules and prompts do. ``compiled`` tells whether the layers are this
     project's own, which ``unpadded`` says of which models; others are computed by Sentence Transformers.
-    ``parameters`` is their number.
+    ``parameters`` is their number. With ``int8``, the layers' products are of rounded numbers, for documents
+    and queries alike (``compiled/linear.py``).
 
     Raises InputError if the folder does not load, lacks weights or a tokenizer, or has weights that are not
-    finite; encoding does for a text with tokens or a length that the model has no embeddings of.
+    finite, or with ``int8`` if the layers are not this project's own; encoding does for a text with tokens or
+    a length that the model has no embeddings of.
     """
 
-    def __init__(self, folder: Path, system: System, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, system: System, threads: int | None = None, int8: bool = False) -> None:
         if threads:
             torch.set_num_threads(threads)
         disable_progress_bar()  # of transformers, for loading weights
@@ -45,7 +48,9 @@ class DenseEncoder:
             raise InputError(f"{folder} does not load as a dense encoder ({first_line(error)})") from error
         _check(self.model, folder)
         self.parameters = sum(p.numel() for p in self.model.parameters())
-        self.compiled = accelerate(self.model, threads)
+        self.compiled = accelerate(self.model, threads, int8)
+        if int8 and not self.compiled:
+            raise InputError(f"{folder}: --precision int8 is of compiled layers, and {_why_not()}")
         if self.compiled and self.model.tokenizer.num_special_tokens_to_add():
             # Else the layers' weights would be in memory twice. Without special tokens an empty text has no
             # token at all, and is the library's.
@@ -80,6 +85,16 @@ class DenseEncoder:
                 f"{self.folder} makes vectors that are not finite: its weights are too large, or damaged"
             )
         return vectors.astype(np.float32, copy=False)
+
+
+def _why_not() -> str:
+    """Return why a model's layers are not computed here, as a clause."""
+    if (choice := native.choose()).kernels is None:
+        return f"there are no compiled kernels here ({choice.reason}); leave it out"
+    return (
+        "this model has none: BERT and DistilBERT with heads of 32 or 64 and GELU, pooled by mean or [CLS], "
+        "have; leave it out"
+    )
 
 
 def load(

@@ -35,16 +35,17 @@ LAST_STATES = ("last_hidden_state", ("last_hidden_state",), ["last_hidden_state"
 """The output that a Transformer takes of its model."""
 
 
-def accelerate(model: SentenceTransformer, threads: int | None = None) -> bool:
+def accelerate(model: SentenceTransformer, threads: int | None = None, int8: bool = False) -> bool:
     """Have ``model`` encode texts with the compiled layers if ``computes`` holds; tell whether it does.
 
     The weights are copied, so they must not change any more; of a model that was accelerated and has changed
-    since, the library computes again. threads: of encoding (default: as many as torch uses).
+    since, the library computes again. threads: of encoding (default: as many as torch uses). int8: products
+    are of rounded numbers (``compiled/linear.py``), so vectors are near the library's, and no more.
     """
     if not computes(model):
         vars(model).pop("_inference", None)
         return False
-    encoder = VectorEncoder(model, threads or torch.get_num_threads())
+    encoder = VectorEncoder(model, threads or torch.get_num_threads(), int8)
     vars(model)["_inference"] = partial(VectorEncoder.inference, encoder)
     return True
 
@@ -97,17 +98,18 @@ def computes(model: SentenceTransformer) -> bool:
 class VectorEncoder:
     """What a model for which ``computes`` holds makes of texts, at work in so many ``threads``."""
 
-    def __init__(self, model: SentenceTransformer, threads: int) -> None:
-        self.__setstate__({"model": model, "threads": threads})
+    def __init__(self, model: SentenceTransformer, threads: int, int8: bool = False) -> None:
+        self.__setstate__({"model": model, "threads": threads, "int8": int8})
         _ = self.body, self.by_mean, self.normalise  # as they are now
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what copies, also those in other processes, are made of."""
-        return {"model": self.model, "threads": self.threads}
+        return {"model": self.model, "threads": self.threads, "int8": self.int8}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.model: SentenceTransformer = state["model"]
         self.threads: int = state["threads"]
+        self.int8: bool = state["int8"]
         self.workers = start_workers(self.threads)
         self.whole = True
         """Whether the model has its layers still (``release``)."""
@@ -116,7 +118,7 @@ class VectorEncoder:
     @cached_property
     def body(self) -> CompiledBody:
         """The compiled layers."""
-        return CompiledBody(cast(Transformer, self.model[0]).model)
+        return CompiledBody(cast(Transformer, self.model[0]).model, self.int8)
 
     @cached_property
     def by_mean(self) -> bool:

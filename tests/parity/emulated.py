@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from repro.compiled.kernels import BLOCK_TOKENS, COUNT, PANEL_DEPTH, POINTER, ROWS
+from repro.compiled.kernels import BLOCK_TOKENS, COUNT, MOST_TOKENS, PANEL_DEPTH, POINTER, ROWS
 from repro.compiled.levels import SHAPES
 
 SOURCES = sorted((REPOSITORY / "native").glob("*.c"))
@@ -141,6 +141,13 @@ def linear_memory(level, x, tokens, inputs, packed, bias, out, with_gelu, worksp
     return [*read, floats(tokens * out, "w")]
 
 
+def linear_int8_memory(level, x, tokens, inputs, packed, factor, bias, out, with_gelu, workspace, y, longest):
+    rows = -(-out // SHAPES[level].terms) * SHAPES[level].terms
+    copied = (min(tokens, BLOCK_TOKENS) + MOST_TOKENS) * (inputs // 4 + 2)
+    read = [floats(tokens * inputs), (rows * inputs, "m"), floats(rows), floats(rows), floats(copied)]
+    return [*read, floats(tokens * out, "w")]
+
+
 def attention_memory(level, qkv, texts, length, queries, d, head, workspace, context):
     copied = (2 * head + ROWS) * padded(length)
     return [floats(3 * texts * length * d), floats(copied), floats(texts * queries * d, "w")]
@@ -171,6 +178,7 @@ def exact_memory(level, hidden, tokens, d, weight, bias, terms, count, workspace
 MEMORY: dict[str, Callable] = {
     "body_embed": embed_memory,
     "body_linear": linear_memory,
+    "body_linear_int8": linear_int8_memory,
     "body_attention": attention_memory,
     "body_add_normalise": add_normalise_memory,
     "head_round": round_memory,

@@ -14,7 +14,8 @@
 #define PAGE 4096
 #define MOST 16
 #define EACH_FUNCTION(use, level)                                                                   \
-    use(body_embed_##level) use(body_linear_##level) use(body_attention_##level)                    \
+    use(body_embed_##level) use(body_linear_##level) use(body_linear_int8_##level)                  \
+    use(body_attention_##level)                                                                     \
     use(body_add_normalise_##level) use(head_round_##level) use(head_screen_##level)                \
     use(head_exact_##level) use(supported_##level) use(abi_##level)
 #define EACH(use) EACH_FUNCTION(use, neon) EACH_FUNCTION(use, dotprod) EACH_FUNCTION(use, i8mm)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from emulated import FLAGS, OLD_LINUX, EmulatedLibrary, build, emulator, zig
 from test_body import bert, rms, tokens
+from test_body_int8 import check_no_number, check_products
 from test_head import check, extreme_case, random_case
 
 from repro.compiled import native
@@ -129,3 +130,8 @@ def test_hidden_states_are_as_near_to_the_truth_as_the_models_own(level, name):
         our_error, their_error = (body(ids) - expected for body in (ours, theirs))
         assert rms(our_error) <= 1.5 * rms(their_error)
         assert our_error.abs().max() <= 4e-6 * expected.abs().max()
+
+
+def test_layers_as_products_of_int8(level):
+    check_products(native.kernels(), [(5, 48, 64), (7, 144, 48), (2, 384, 16)])
+    check_no_number(native.kernels())

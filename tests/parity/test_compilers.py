@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import REPOSITORY, kernels_of
 from test_body import bert, rms, tokens
+from test_body_int8 import check_no_number, check_products
 from test_head import check, extreme_case, parallel_case, random_case, screened
 
 from repro.compiled import native
@@ -73,3 +74,8 @@ def test_body(level):
             expected = hidden_states(true.model, input_ids=torch.from_numpy(ids))
         our_error, their_error = (body(ids) - expected for body in (ours, theirs))
         assert rms(our_error) <= 1.5 * rms(their_error)
+
+
+def test_layers_as_products_of_int8(level):
+    check_products(native.kernels())
+    check_no_number(native.kernels())

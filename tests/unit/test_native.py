@@ -13,7 +13,16 @@ from conftest import REPOSITORY, kernels_of, run
 
 from repro.base.errors import InputError
 from repro.compiled import native
-from repro.compiled.kernels import BLOCK_TOKENS, HEADS, PANEL_DEPTH, ROWS, SIGNATURES, TermBounds, TextBounds
+from repro.compiled.kernels import (
+    BLOCK_TOKENS,
+    HEADS,
+    MOST_TOKENS,
+    PANEL_DEPTH,
+    ROWS,
+    SIGNATURES,
+    TermBounds,
+    TextBounds,
+)
 from repro.compiled.levels import SHAPES
 
 TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float}
@@ -148,9 +157,12 @@ def test_none_can_be_asked_for(monkeypatch):
     assert native.choose() == native.Choice(None, "switched off by REPRO_NATIVE=0")
 
 
+DECLARING = ("body.h", "body_int8.h", "head.h")
+
+
 def prototypes() -> dict[str, list[str]]:
     """The types of each kernel's arguments, as the C sources declare them."""
-    source = "".join((REPOSITORY / "native" / name).read_text() for name in ("body.h", "head.h"))
+    source = "".join((REPOSITORY / "native" / name).read_text() for name in DECLARING)
     found = re.findall(r"TARGET void NAME\((\w+)\)\(([^)]*)\)", source)
     return {name: [argument.strip() for argument in arguments.split(",")] for name, arguments in found}
 
@@ -167,8 +179,9 @@ def test_the_abi_number_counts_up_with_what_it_stands_for():
     """If this fails: add one to ABI in simd.h and native.py, and put the number and the new checksum here."""
     stated = re.search(r"#define ABI (\d+)", (REPOSITORY / "native" / "simd.h").read_text())
     assert int(stated[1]) == native.ABI
-    what = json.dumps([prototypes(), SHAPES, ROWS, HEADS, BLOCK_TOKENS, PANEL_DEPTH], sort_keys=True)
-    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (5, "cd4f4aefe5be")
+    sizes = ROWS, HEADS, BLOCK_TOKENS, PANEL_DEPTH, MOST_TOKENS
+    what = json.dumps([prototypes(), SHAPES, *sizes], sort_keys=True)
+    assert (native.ABI, hashlib.sha256(what.encode()).hexdigest()[:12]) == (6, "96944551590d")
 
 
 @pytest.fixture(params=native.LEVELS)

@@ -1,4 +1,4 @@
-/* screen_tile with NEON: the products of up to TOKENS tokens with a block of terms, all of them signed bytes.
+/* byte_products with NEON: the products of up to TOKENS tokens with a block of terms, all of them signed bytes.
  *
  * A token's row and a term's have a multiple of 16 numbers (the rest are zeros), and GROUP numbers of a term
  * lie together: a block is d / GROUP x TERMS x GROUP bytes. Sums are of 32 bits, exact.
@@ -22,34 +22,33 @@
 #define TERMS (TERM_REGISTERS * LANES) /* in a block */
 #define OFFSET 0
 
-INLINE void screen_tile(const int n, const int8_t *tokens, const int32_t *start, int64_t d,
-                        const uint8_t *block, ivec *best) {
+INLINE void byte_products(const int n, const int8_t *tokens, const int32_t *start, int64_t d,
+                          const uint8_t *block, ivec sum[TOKENS][TERM_REGISTERS]) {
     const int8_t *terms = (const int8_t *)block;
     (void)start; /* all zeros: these terms have no offset */
 #if defined(I8MM)
     const int pairs = (n + 1) / 2;
-    ivec sum[TOKENS / 2][TERMS / 2];
-    EACH(i, pairs) EACH(j, TERMS / 2) sum[i][j] = ispread(0);
+    ivec pair[TOKENS / 2][TERMS / 2];
+    EACH(i, pairs) EACH(j, TERMS / 2) pair[i][j] = ispread(0);
     for (int64_t k = 0; k < d; k += GROUP) {
         int8x16_t h[TOKENS / 2];
-        EACH(i, pairs) { /* an odd one is its own partner, which changes no maximum */
+        EACH(i, pairs) { /* an odd one is its own partner */
             const int8_t *token = tokens + 2 * i * d + k, *next = 2 * i + 1 < n ? token + d : token;
             h[i] = vcombine_s8(vld1_s8(token), vld1_s8(next));
         }
         EACH(j, TERMS / 2) {
             const int8x16_t w = vld1q_s8(terms + k * TERMS + 16 * j);
-            EACH(i, pairs) sum[i][j] = vmmlaq_s32(sum[i][j], h[i], w);
+            EACH(i, pairs) pair[i][j] = vmmlaq_s32(pair[i][j], h[i], w);
         }
     }
     EACH(i, pairs) EACH(j, TERM_REGISTERS) { /* a register has two terms of one token, then of the next */
-        const int64x2_t a = vreinterpretq_s64_s32(sum[i][2 * j]);
-        const int64x2_t b = vreinterpretq_s64_s32(sum[i][2 * j + 1]);
-        best[j] = imaximum(best[j], vreinterpretq_s32_s64(vzip1q_s64(a, b)));
-        best[j] = imaximum(best[j], vreinterpretq_s32_s64(vzip2q_s64(a, b)));
+        const int64x2_t a = vreinterpretq_s64_s32(pair[i][2 * j]);
+        const int64x2_t b = vreinterpretq_s64_s32(pair[i][2 * j + 1]);
+        sum[2 * i][j] = vreinterpretq_s32_s64(vzip1q_s64(a, b));
+        sum[2 * i + 1][j] = vreinterpretq_s32_s64(vzip2q_s64(a, b));
     }
 #elif defined(DOTPROD)
-    ivec sum[TOKENS][TERM_REGISTERS];
-    EACH(i, n) EACH(j, TERM_REGISTERS) sum[i][j] = ispread(0);
+    EACH_TOKEN EACH_TERM_REGISTER sum[i][j] = ispread(0);
     for (int64_t k = 0; k < d; k += 16) {
         int8x16_t h[TOKENS];
         EACH(i, n) h[i] = vld1q_s8(tokens + i * d + k);
@@ -61,10 +60,9 @@ INLINE void screen_tile(const int n, const int8_t *tokens, const int32_t *start,
         DOT(0) DOT(1) DOT(2) DOT(3)
 #undef DOT
     }
-    EACH(i, n) EACH(j, TERM_REGISTERS) best[j] = imaximum(best[j], sum[i][j]);
 #else
-    ivec sum[TOKENS][TERMS];
-    EACH(i, n) EACH(j, TERMS) sum[i][j] = ispread(0);
+    ivec part[TOKENS][TERMS];
+    EACH_TOKEN EACH(j, TERMS) part[i][j] = ispread(0);
     for (int64_t k = 0; k < d; k += GROUP) {
         int8x16_t w[TERMS];
         EACH(j, TERMS) w[j] = vld1q_s8(terms + k * TERMS + GROUP * j);
@@ -72,13 +70,11 @@ INLINE void screen_tile(const int n, const int8_t *tokens, const int32_t *start,
             const int8x16_t h = vld1q_s8(tokens + i * d + k);
             EACH(j, TERMS) {
                 const int16x8_t low = vmull_s8(vget_low_s8(w[j]), vget_low_s8(h));
-                sum[i][j] = vpadalq_s16(sum[i][j], vmlal_high_s8(low, w[j], h));
+                part[i][j] = vpadalq_s16(part[i][j], vmlal_high_s8(low, w[j], h));
             }
         }
     }
-    EACH(i, n) {
-        const ivec pairs = vpaddq_s32(sum[i][0], sum[i][1]);
-        best[0] = imaximum(best[0], vpaddq_s32(pairs, vpaddq_s32(sum[i][2], sum[i][3])));
-    }
+    EACH_TOKEN
+        sum[i][0] = vpaddq_s32(vpaddq_s32(part[i][0], part[i][1]), vpaddq_s32(part[i][2], part[i][3]));
 #endif
 }
