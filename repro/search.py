@@ -28,6 +28,7 @@ from repro.cli.options import (
 )
 from repro.cli.parsing import add_options, read_options
 from repro.cli.stages import stage
+from repro.engines import of_encoding
 from repro.models.systems import part_names
 from repro.pipeline.merging import with_indexes
 from repro.pipeline.opening import open_artifacts
@@ -66,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
             stage("repro.search", collection, "--system", name, *groups, runs, again).run()
     if of.engine.encodes and not of.queries.is_current():
         only = ["--only", "queries", "--system", parsed.system]
-        stage("repro.encode", *only, collection, options.queries, options.encoding, again).run()
+        encoding = of_encoding(of.system, options.encoding)
+        stage("repro.encode", *only, collection, options.queries, encoding, again).run()
     print(search(of, work, read_options(ScorerOption, parsed)).path)
     return 0
 

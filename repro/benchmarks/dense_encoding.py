@@ -9,6 +9,7 @@ from repro.benchmarks.contest import Contestant
 from repro.benchmarks.encoding import BATCH_SIZES, passages, slower_levels
 from repro.benchmarks.worker import Work
 from repro.cli.options import CollectionOptions
+from repro.compiled import native
 from repro.models.systems import System, find_system
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ TOLERANCE = 1e-6
 def contestants(
     system: str, model: Path, collection: CollectionOptions, limit: int, every: int, threads: int
 ) -> list[Contestant]:
-    """Return ours and Sentence Transformers' on the same passages.
+    """Return ours, exact and with layers in int8, and Sentence Transformers' on the same passages.
 
     In bfloat16 it does not compete, and takes every ``every``-th only.
     """
@@ -31,6 +32,8 @@ def contestants(
     common = {"system": system, "model": str(model), **texts, "threads": threads}
     ours, st = f"{__name__}:repro", f"{__name__}:sentence_transformers"
     found = [Contestant("repro", ours, common, ours=True)]
+    if native.kernels() is not None:  # not exact, so it competes with nobody
+        found.append(Contestant("repro, int8", ours, {**common, "int8": True}, rival=False))
     for level in slower_levels():
         name, environment = f"repro, {level.upper()} kernels", {"REPRO_NATIVE": level}
         found.append(Contestant(name, ours, common, rival=False, environment=environment))
@@ -76,12 +79,20 @@ def comparison(ours: np.ndarray, theirs: np.ndarray) -> dict[str, Any]:
     return {"compared": len(ours), "differing": differing, "check": check}
 
 
-def repro(system: str, model: str, collection: str, split: str | None, limit: int, threads: int) -> Work:
+def repro(
+    system: str,
+    model: str,
+    collection: str,
+    split: str | None,
+    limit: int,
+    threads: int,
+    int8: bool = False,
+) -> Work:
     """This project's encoder, on all passages."""
     from repro.dense.encoder import DenseEncoder
 
     texts = passages(collection, split, limit)
-    encoder = DenseEncoder(Path(model), find_system(system), threads)
+    encoder = DenseEncoder(Path(model), find_system(system), threads, int8)
     return lambda: len(encoder.encode_documents(texts))
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from repro.cli.parsing import Group, listed, number, option, positive, read_options, tag
 from repro.formats.runs import TIES
 
-PRECISIONS = ("exact", "float32", "bf16")
+PRECISIONS = ("exact", "float32", "bf16", "int8")
+ROUNDED = ("bf16", "int8")
+"""Those of PRECISIONS with other results than the exact ones."""
 SCORERS = ("lucene", "compiled")
 FAISS_KINDS = ("flat", "float16", "hnsw")
 LARGEST_SCALE = 1_000_000
@@ -95,7 +97,8 @@ class EncodingOptions:
     )
     precision: str = option(
         "exact",
-        "of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded)",
+        "of a SPLADE model's output layer: exact (screened, equal to float32), float32, or bf16 (rounded); "
+        "of a dense model's layers: exact, or int8 (rounded, faster)",
         choices=PRECISIONS,
     )
 

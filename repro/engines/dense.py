@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
-from repro.cli.options import DenseOptions, IndexingOptions, SearchOptions, SystemOptions
+from repro.cli.options import DenseOptions, EncodingOptions, IndexingOptions, SearchOptions, SystemOptions
 from repro.engines.protocol import IndexRequest, Results, SearchRequest, ShardWriter, Text, window_on
 from repro.models.systems import System
 from repro.models.weights import Weights
@@ -19,11 +19,16 @@ class DenseEngine:
     weighs_by_index = False
     has_impacts = False
     combines: Literal[False] = False
-    options: tuple[type, ...] = (DenseOptions, SearchOptions)
+    precisions: tuple[str, ...] = ("exact", "int8")
+    options: tuple[type, ...] = (EncodingOptions, DenseOptions, SearchOptions)
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
-        """Return what systems.yaml prescribes of the model's pooling."""
-        return {"pooling": system.pooling, "normalise": system.normalise}
+        """Return what systems.yaml prescribes of the model's pooling, and whether products are rounded.
+
+        Of exact vectors that is not told, so that those made before there was a choice stay current.
+        """
+        rounded = {"precision": "int8"} if options.encoding.precision == "int8" else {}
+        return {"pooling": system.pooling, "normalise": system.normalise, **rounded}
 
     def index_name(self, corpus: str, system: str, options: SystemOptions) -> str:
         """Return the folder's name, with the kind of index unless it is flat."""
@@ -47,7 +52,7 @@ class DenseEngine:
         index: Path | None = None,
     ) -> ShardWriter:
         """Load the model."""
-        return DenseWriter(system, weights, threads)
+        return DenseWriter(system, weights, threads, options.encoding.precision == "int8")
 
     def built(self, building: IndexingOptions) -> dict[str, Any]:
         """Return nothing: the options are of Lucene indexes."""
@@ -86,14 +91,14 @@ class DenseEngine:
 class DenseWriter:
     """A loaded dense model that writes embeddings."""
 
-    def __init__(self, system: System, weights: Weights, threads: int) -> None:
+    def __init__(self, system: System, weights: Weights, threads: int, int8: bool = False) -> None:
         from repro.compiled import native
         from repro.dense.encoder import DenseEncoder
 
-        self.encoder, kernels = DenseEncoder(weights.path, system, threads), native.kernels()
+        self.encoder, kernels = DenseEncoder(weights.path, system, threads, int8), native.kernels()
         self.parameters = self.encoder.parameters
         level = kernels.level if kernels and self.encoder.compiled else "none"
-        self.settings: dict[str, str] = {"kernels": level}
+        self.settings: dict[str, str] = {"precision": "int8" if int8 else "exact", "kernels": level}
         self.window = window_on(self.encoder.model.device.type)
 
     def files(self, folder: Path, number: int) -> list[Path]:

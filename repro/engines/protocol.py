@@ -162,6 +162,8 @@ class EncodingEngine(IndexEngine, Protocol):
 
     encodes: Literal[True]
     weighs_by_index: bool
+    precisions: tuple[str, ...]
+    """Which values of ``--precision`` it has."""
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:
         """Return what encoded texts depend on besides weights, texts, prefix and maximum length."""

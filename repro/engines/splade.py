@@ -40,6 +40,7 @@ class SpladeEngine(LuceneIndexes):
     weighs_by_index = False
     has_impacts = True
     combines: Literal[False] = False
+    precisions: tuple[str, ...] = ("exact", "float32", "bf16")
     options: tuple[type, ...] = (EncodingOptions, SearchOptions)
 
     def encoded_inputs(self, system: System, options: SystemOptions) -> dict[str, Any]:

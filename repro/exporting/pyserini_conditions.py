@@ -10,7 +10,6 @@ from typing import Any
 
 from repro.cli.options import SystemOptions
 from repro.engines import ENGINES
-from repro.engines.splade import SpladeEngine
 from repro.exporting.rows import Row
 from repro.exporting.topic_sets import Measured, TopicSet
 from repro.exporting.trec_eval import arguments, pyserini_name
@@ -91,7 +90,7 @@ def search_command(row: Row) -> str | None:
     model = shlex.quote(str(row.model))
     if system.kind == "splade" and _encodes_as_pyserini(system, options):
         return f"{sparse} {common} --encoder {model} --impact"
-    if system.kind == "dense" and system.pooling:
+    if system.kind == "dense" and system.pooling and _encodes_as_pyserini(system, options):
         dense = "python -m pyserini.search.faiss --threads ${dense_threads} --batch-size ${dense_batch_size}"
         encoder = f"--encoder-class auto --encoder {model} --pooling {system.pooling}"
         encoder += " --l2-norm" if system.normalise else ""
@@ -111,10 +110,12 @@ def _fusion_command(row: Row) -> str | None:
 
 
 def _encodes_as_pyserini(system: System, options: SystemOptions) -> bool:
-    """Tell whether Pyserini, which has no options for them, makes a SPLADE system's queries the same: all
-    terms of each, and impacts at the default scale from weights that are not rounded.
+    """Tell whether Pyserini, which has no options for them, makes a system's queries the same: all terms of
+    each, impacts at the default scale, and weights and vectors that are not rounded.
     """
-    engine = SpladeEngine()
+    engine = ENGINES[system.kind]
+    if not engine.encodes:
+        return True
 
     def deciding(chosen: SystemOptions) -> tuple[dict[str, Any], dict[str, Any]]:
         return engine.encoded_inputs(system, chosen), engine.search_inputs(chosen)

@@ -36,6 +36,7 @@ def encoded_earlier(
     name = system.indexed.name if part == DOCUMENTS else f"{system.name}.*queries"
     found, chosen = [], choose().kernels
     level = chosen.level if chosen else "none"
+    unstated = "exact" if system.kind == "dense" else precision  # dense ones had no other once
     for manifest in _manifests(work / "encoded" / (corpus or "*"), name):
         match manifest:
             case {
@@ -47,7 +48,7 @@ def encoded_earlier(
             } if (
                 used == threads
                 and sha256 == weights.sha256
-                and settings.get("precision", precision) == precision
+                and settings.get("precision", unstated) == precision
                 # "none": also of a dense model that is computed by its library alone
                 and settings.get("kernels", level) in {level, "none" if system.kind == "dense" else level}
                 and manifest.get("shares", 1) == 1  # else other machines' seconds are among these

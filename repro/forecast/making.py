@@ -11,6 +11,7 @@ from repro.base.errors import InputError
 from repro.base.memory import free_memory
 from repro.collections.opening import open_collection
 from repro.collections.scan import known_summary
+from repro.engines import of_encoding
 from repro.forecast import steps as of_steps
 from repro.forecast.calibration import REFERENCES, Calibration, calibrate
 from repro.forecast.earlier import Earlier, encoded_earlier, searched_earlier
@@ -192,7 +193,7 @@ class Scaling:
     def _earlier(self, system: System, part: str) -> Earlier | None:
         if system.name not in self.weights:
             return None
-        work, precision = self.request.work, self.request.systems.encoding.precision
+        work, precision = self.request.work, of_encoding(system, self.request.systems.encoding).precision
         own = self.size.collection.corpus if self.size.own_texts else None
         return encoded_earlier(
             work.work, part, system, self.weights[system.name], work.threads, precision, own

@@ -20,6 +20,7 @@ from repro.base.errors import InputError
 from repro.base.files import flush, remove
 from repro.base.progress import bar, note
 from repro.cli.options import WorkOptions
+from repro.engines import check_precision
 from repro.engines.protocol import EncodingEngine, ShardWriter, Text
 from repro.models.weights import Weights
 from repro.pipeline.linking import link_model
@@ -88,6 +89,7 @@ def encoding_engine(of: SystemArtifacts) -> tuple[EncodingEngine, Weights]:
         )
     if not of.engine.encodes or of.weights is None:
         raise InputError(f"{of.system.name} encodes nothing; run python -m repro.index on it straight away")
+    check_precision(of.system, of.options.encoding)
     return of.engine, of.weights
 
 

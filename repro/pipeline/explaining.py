@@ -10,6 +10,7 @@ from repro.base.progress import track
 from repro.cli.explain_options import ExplainOptions
 from repro.cli.options import CollectionOptions, EncodingOptions, SystemOptions, WorkOptions, processors
 from repro.collections.opening import open_collection
+from repro.engines import check_precision
 from repro.library.matching import TermMatch, matching_terms
 from repro.models.router import read_router
 from repro.models.systems import DOCUMENT_ONLY, find_system
@@ -35,6 +36,7 @@ def explain(
     system = find_system(options.system)
     if system.indexed.kind != "splade":
         raise InputError(f"--system {options.system}: only SPLADE models give texts terms with weights")
+    check_precision(system, encoding)
     query, passage = _texts(text, options, collection)
     from repro.splade.encoder import SpladeEncoder
     from repro.splade.term_encoder import impacts

@@ -32,7 +32,7 @@ from repro.cli.topics_options import TopicsOptions, query_sets
 from repro.collections.model import Collection
 from repro.collections.opening import open_collection
 from repro.collections.scan import CorpusSummary, known_summary
-from repro.engines import ENGINES, option_groups
+from repro.engines import ENGINES, deciding
 from repro.models.systems import (
     System,
     find_system,
@@ -179,14 +179,13 @@ def _stage(
     lay_out: bool = False,
 ) -> Stage:
     """Return a stage with the options that it takes of those that the system's engine reads."""
-    options = request.systems
-    groups: dict[str, list[EncodingOptions | Bm25Options | DenseOptions | SearchOptions]] = {
-        "repro.encode": [options.encoding],
-        "repro.index": [options.encoding, options.dense],
-        QUERIES: [options.encoding],
-        "repro.search": [options.encoding, options.bm25, options.dense, options.search],
+    groups: dict[str, tuple[type, ...]] = {
+        "repro.encode": (EncodingOptions,),
+        "repro.index": (EncodingOptions, DenseOptions),
+        QUERIES: (EncodingOptions,),
+        "repro.search": (EncodingOptions, Bm25Options, DenseOptions, SearchOptions),
     }
-    own = [group for group in groups[module] if isinstance(group, option_groups(system))]
+    own = [group for group in deciding(system, request.systems) if type(group) in groups[module]]
     common = ["--collection", request.collection.collection]
     common += ["--split", request.collection.split] if request.collection.split else []
     common += ["--only", "queries"] if module == "repro.encode" and corpus_made else []

@@ -42,7 +42,7 @@ def _lines(table_of: Table, columns: Sequence[Column]) -> str:
     lines = []
     for row in table_of.rows:
         shown = cells(row, columns) or [*not_measured[:place], row.status, *not_measured[place + 1 :]]
-        lines.append([row.system, row.kind, *shown])
+        lines.append([row.label, row.kind, *shown])
     return table(["system", "type", *headers], lines)
 
 
@@ -50,13 +50,14 @@ def differences_table(table_of: Table) -> str:
     """Render how systems differ, with corrected p-values; with Tukey's correction, all pairs of systems."""
     header = ["system", "than", "measure", "difference", "95 %", "d"]
     header += [f"p, {name}" for name in TESTS[table_of.correction]]
-    lines = []
+    labels, lines = {row.system: row.label for row in table_of.rows}, []
     for of in table_of.comparisons:
         interval = f"{of.low:+.4f} to {of.high:+.4f}"
         figures = [of.measure, f"{of.mean:+.4f}", interval, effect(of.effect)]
         p_values = [p_value(of.t_test_corrected), f"{p_value(of.p_corrected)} {mark(of):1}"]
         counts = [f"{count:,}" for count in (of.better, of.equal, of.worse)]
-        lines.append([of.system, of.other, *figures, *p_values, *counts])
+        names = [labels[of.system], labels[of.other]]
+        lines.append([*names, *figures, *p_values, *counts])
     return table([*header, "better", "equal", "worse"], lines)
 
 

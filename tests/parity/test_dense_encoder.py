@@ -290,3 +290,32 @@ def test_tokens_that_the_model_has_no_embeddings_of_are_told_in_a_sentence(compi
 def test_without_kernels_the_library_computes(folder):
     with kernels_of("none"):
         assert not accelerate(assembled(folder))
+
+
+def test_vectors_of_int8_layers_are_near_the_exact_ones(level):
+    """Of documents and of queries, which are encoded alike; and the same whatever is beside them."""
+    system = find_system("all-minilm-l6-v2")
+    path = resolve(system).path
+    exact, int8 = (DenseEncoder(path, system, threads=1, int8=of) for of in (False, True))
+    ours, expected = int8.encode_documents(TEXTS), exact.encode_documents(TEXTS)
+    cosines = (ours * expected).sum(axis=1)
+    assert cosines.min() > 0.98 and 0.99 < cosines.mean() < 0.9999
+    np.testing.assert_array_equal(int8.encode_queries(TEXTS), ours)
+    np.testing.assert_array_equal(int8.encode_documents(TEXTS[3:5]), ours[3:5])
+
+
+def test_int8_without_compiled_layers_is_refused(tmp_path, monkeypatch):
+    system = find_system("all-minilm-l6-v2")
+    path = resolve(system).path
+    monkeypatch.setenv("REPRO_NATIVE", "0")
+    with kernels_of("none"), pytest.raises(InputError) as caught:
+        DenseEncoder(path, system, threads=1, int8=True)
+    reason = "there are no compiled kernels here (switched off by REPRO_NATIVE=0); leave it out"
+    assert str(caught.value) == f"{path}: --precision int8 is of compiled layers, and {reason}"
+
+
+def test_int8_of_layers_that_are_not_compiled_is_refused(tmp_path, level):
+    folder = save(tmp_path, heads=8)  # of 16 dimensions each
+    assembled(folder).save_pretrained(str(tmp_path / "whole"), create_model_card=False)
+    with pytest.raises(InputError, match="--precision int8 is of compiled layers, and this model has none"):
+        DenseEncoder(tmp_path / "whole", find_system(f"dense:{tmp_path / 'whole'}"), threads=1, int8=True)
