@@ -128,7 +128,7 @@ def _table(tables: Mapping[str, Table], page: bool = False) -> str:
             own = [place for place, (of_set, _) in enumerate(columns) if of_set == name]
             if name not in measured and (own or not measured):
                 cells[own[0] if own else 0] = row.status
-        lines.append([system, first.kind, *cells])
+        lines.append([first.label, first.kind, *cells])
     return markdown.table(["system", "type", *headers], lines)
 
 

@@ -42,6 +42,11 @@ function buildTable() {
   });
 }
 
+function label(row) { // as in the Markdown table: the name, and how numbers were rounded
+  const rounded = /--precision (bf16|int8)/.exec(row.options);
+  return rounded ? `${row.system}, ${rounded[1]}` : row.system;
+}
+
 function tableRow(row, at) {
   const figure = (text, column) => {
     const button = element("button", { type: "button", tabIndex: -1 }, ...withMark(text, column));
@@ -56,7 +61,7 @@ function tableRow(row, at) {
       element("td", { className: "left plain", colspan: cells.headers.length, textContent: row.status }));
     return made;
   }
-  made.append(element("th", { scope: "row", className: "left" }, figure(row.system, null)),
+  made.append(element("th", { scope: "row", className: "left" }, figure(label(row), null)),
     element("td", { className: "left plain", textContent: row.kind }),
     ...cells.rows[at].map((text, column) => element("td", {}, figure(text, evidence.columns[column]))));
   return made;
