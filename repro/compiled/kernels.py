@@ -39,6 +39,8 @@ MOST_TOKENS = 8
 """Tokens of a tile of a product of int8, at most, as in simd_avx512.h."""
 MOST_DIMENSIONS = 2**17
 """Up to which sums of products of bytes stay below 2^31."""
+PART = 128
+"""Numbers of a row that have a scale together, as in bytes.h."""
 LARGEST = 127
 """What the largest number of a text becomes, at most, when it is rounded to int8."""
 
@@ -116,13 +118,16 @@ class Kernels:
         """Round float32 weights, terms x 1 x d and finite, to what ``pack_terms`` takes."""
         return self._round(weight, self.largest, self.shape.term_norm)
 
-    def round_rows(self, weight: np.ndarray) -> Bytes:
-        """Round float32 weights of a layer, outputs x 1 x inputs and finite, to what ``pack_terms`` takes.
+    def round_rows(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Round float32 weights of a layer, outputs x inputs and finite, each PART of a row by its own scale.
 
-        With 7 bits and a limit of their norms, as AVX2 needs it, on every processor: vectors of one are those
-        of another but for what float32 sums in another order make of them.
+        Return int8, outputs x inputs, which ``pack_terms`` takes, and scales, parts x outputs. With 7 bits
+        and a limit of their norms, as AVX2 needs it, on every processor: vectors of one are those of another
+        but for what float32 sums in another order make of them.
         """
-        return self._round(weight, TERM_LARGEST, TERM_NORM)
+        columns = (weight[:, first : first + PART] for first in range(0, weight.shape[1], PART))
+        parts = [self._round(np.ascontiguousarray(of[:, None]), TERM_LARGEST, TERM_NORM) for of in columns]
+        return np.concatenate([of.values[:, 0] for of in parts], axis=1), np.stack([of.scale for of in parts])
 
     def _round(self, vectors: np.ndarray, largest: int, longest: float) -> Bytes:
         if vectors.shape[2] % 16:
@@ -273,25 +278,22 @@ class Kernels:
         """Write x W^T + bias to ``y``, through GELU if asked for, as products of int8.
 
         x: tokens x inputs; y: tokens x outputs, nan for a token whose numbers are not finite; packed: W's
-        rows by ``round_rows`` and ``pack_terms``; factor and bias, of each packed row: by what its sums are
-        multiplied, and what is added. All but packed are float32; inputs and outputs are multiples of 16.
+        rows by ``round_rows`` and ``pack_terms``; factor, parts x packed rows: by what sums are multiplied;
+        bias, packed rows. All but packed are float32; inputs and outputs are multiples of 16.
         """
         (tokens, inputs), outputs = x.shape, y.shape[1]
         blocks = -(-outputs // self.terms)
-        if inputs > MOST_DIMENSIONS:
-            raise ValueError(f"x: expected at most {MOST_DIMENSIONS} inputs, got {inputs}")
-        rows = min(tokens, BLOCK_TOKENS) + MOST_TOKENS
-        chunks = -(-inputs // (self.shape.chunk or inputs))
+        rows, parts = min(tokens, BLOCK_TOKENS) + MOST_TOKENS, -(-inputs // PART)
         self._kernels["body_linear_int8"](
             address("x", x, FLOAT, (tokens, multiple("inputs", inputs, 16))),
             tokens,
             inputs,
             address("packed", packed, UINT8, (blocks, inputs // self.group, self.terms, self.group)),
-            address("factor", factor, FLOAT, (blocks * self.terms,)),
+            address("factor", factor, FLOAT, (parts, blocks * self.terms)),
             address("bias", bias, FLOAT, (blocks * self.terms,)),
             multiple("outputs", outputs, 16),
             gelu,
-            self._workspace(rows * (inputs // 4 + chunks + 1)),
+            self._workspace(rows * (inputs // 4 + 2 * parts)),
             address_of_output("y", y, (tokens, outputs)),
             TEXT_NORM,
         )

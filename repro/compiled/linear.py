@@ -1,15 +1,16 @@
 """The linear layers of the compiled body: in float32, or as products of int8.
 
-int8 is dynamic and symmetric. A row of weights w (an output) is rounded once, when the model is loaded, and a
-token's row x each time it comes to a layer:
+int8 is dynamic and symmetric. Each 128 numbers of a row have a scale together: of a row of weights w (an
+output) it is found once, when the model is loaded, of a token's row x each time it comes to a layer:
 
-    y = (round(c x) . round(k w)) / (c k) + bias
+    y = sum over parts of (round(c x) . round(k w)) / (c k), + bias
 
-c brings the largest number of x to 127, k that of w to 63, and both are smaller where the norms of 64 numbers
-that share a sum would exceed the limits below which AVX2 sums them right in 16 bits (``splade/screening.py``
-has the proof): sums are exact integers. All processors round alike, also those whose instructions would take
-8 bits of a weight, so that vectors, and the figures measured with them, are of one kind. Everything between
-the products is that of the exact body: attention, softmax, GELU, normalisation, residuals.
+c brings the part's largest number of x to 127, k that of w to 63, and both are smaller where the norms of 64
+numbers that share a sum would exceed the limits below which AVX2 sums them right in 16 bits
+(``splade/screening.py`` has the proof): a part's sum is an exact integer. All processors round alike, also
+those whose instructions would take 8 bits of a weight, so that vectors, and the figures measured with them,
+are of one kind. Everything between the products is that of the exact body: attention, softmax, GELU,
+normalisation, residuals.
 """
 
 from typing import cast
@@ -39,11 +40,11 @@ class Int8Linear:
 
     def __init__(self, kernels: Kernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
         weight, bias = _joined(root, names)
-        rounded = kernels.round_rows(weight[:, None])
+        values, scale = kernels.round_rows(weight)
         self.kernels, self.gelu, self.width = kernels, gelu, len(weight)
-        self.packed = kernels.pack_terms(rounded.values[:, 0])
+        self.packed = kernels.pack_terms(values)
         beyond = len(self.packed) * kernels.terms - len(weight)  # of the last block
-        self.factor = np.pad((1 / rounded.scale).astype(np.float32), (0, beyond))
+        self.factor = np.pad((1 / scale).astype(np.float32), ((0, 0), (0, beyond)))
         self.bias = np.pad(bias, (0, beyond))
 
     def __call__(self, x: np.ndarray, y: np.ndarray) -> None:

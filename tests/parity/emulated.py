@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from repro.compiled.kernels import BLOCK_TOKENS, COUNT, MOST_TOKENS, PANEL_DEPTH, POINTER, ROWS
+from repro.compiled.kernels import BLOCK_TOKENS, COUNT, MOST_TOKENS, PANEL_DEPTH, PART, POINTER, ROWS
 from repro.compiled.levels import SHAPES
 
 SOURCES = sorted((REPOSITORY / "native").glob("*.c"))
@@ -143,8 +143,9 @@ def linear_memory(level, x, tokens, inputs, packed, bias, out, with_gelu, worksp
 
 def linear_int8_memory(level, x, tokens, inputs, packed, factor, bias, out, with_gelu, workspace, y, longest):
     rows = -(-out // SHAPES[level].terms) * SHAPES[level].terms
-    copied = (min(tokens, BLOCK_TOKENS) + MOST_TOKENS) * (inputs // 4 + 2)
-    read = [floats(tokens * inputs), (rows * inputs, "m"), floats(rows), floats(rows), floats(copied)]
+    parts = -(-inputs // PART)
+    copied = (min(tokens, BLOCK_TOKENS) + MOST_TOKENS) * (inputs // 4 + 2 * parts)
+    read = [floats(tokens * inputs), (rows * inputs, "m"), floats(parts * rows), floats(rows), floats(copied)]
     return [*read, floats(tokens * out, "w")]
 
 

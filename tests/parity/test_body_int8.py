@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity, gelu
 
 from repro.compiled import native
 from repro.compiled.body import CompiledBody
-from repro.compiled.kernels import LARGEST, Kernels
+from repro.compiled.kernels import LARGEST, PART, Kernels
 from repro.compiled.levels import TERM_LARGEST, TERM_NORM, TEXT_NORM
 from repro.splade.bypass import ModelBody, hidden_states
 
@@ -57,7 +57,9 @@ def linear(
 ) -> np.ndarray:
     beyond = len(packed) * kernels.terms - len(bias)
     y = np.full((len(x), len(bias)), np.nan, np.float32)
-    kernels.linear_int8(x, packed, np.pad(factor, (0, beyond)), np.pad(bias, (0, beyond)), with_gelu, y)
+    kernels.linear_int8(
+        x, packed, np.pad(factor, ((0, 0), (0, beyond))), np.pad(bias, (0, beyond)), with_gelu, y
+    )
     return y
 
 
@@ -66,27 +68,27 @@ def check_products(kernels: Kernels, shapes: list[tuple[int, int, int]] = SHAPES
     for seed, (count, inputs, outputs) in enumerate(shapes):
         rng = np.random.default_rng(seed)
         x, weight = some_rows(rng, count, inputs, 1e25), some_rows(rng, outputs, inputs, 1e4)
-        scales = []
-        for rows, limits in ((x, (LARGEST, TEXT_NORM)), (weight, (TERM_LARGEST, TERM_NORM))):
-            scales.append(kernels._round(rows[:, None], *limits).scale.astype(np.float32))
-            np.testing.assert_allclose(scales[-1], formula(rows, *limits), rtol=1e-6)
-        of_x, of_weight = scales
-        sums = np.rint(x * of_x[:, None]).astype(np.int64) @ np.rint(weight.T * of_weight).astype(np.int64)
-        packed = kernels.pack_terms(kernels.round_rows(weight[:, None]).values[:, 0])
-        ones, zeros = np.ones(outputs, np.float32), np.zeros(outputs, np.float32)
-        np.testing.assert_array_equal(
-            linear(kernels, x, packed, ones, zeros), sums.astype(np.float32) * (1 / of_x[:, None])
-        )
+        values, of_rows = kernels.round_rows(weight)
+        packed, factor = kernels.pack_terms(values), (1 / of_rows).astype(np.float32)
+        whole = np.zeros((count, outputs), np.float32)
+        products = []
+        for first, of_weight in zip(range(0, inputs, PART), of_rows, strict=True):
+            part, rows = (np.ascontiguousarray(of[:, first : first + PART]) for of in (x, weight))
+            of_x = kernels._round(part[:, None], LARGEST, TEXT_NORM).scale.astype(np.float32)
+            np.testing.assert_allclose(of_x, formula(part, LARGEST, TEXT_NORM), rtol=1e-6)
+            np.testing.assert_allclose(of_weight, formula(rows, TERM_LARGEST, TERM_NORM), rtol=1e-6)
+            terms = np.rint(rows * of_weight.astype(np.float32)[:, None]).astype(np.int64)
+            np.testing.assert_array_equal(values[:, first : first + PART], terms)
+            sums = np.rint(part * of_x[:, None]).astype(np.int64) @ terms.T
+            whole += sums.astype(np.float32) * (1 / of_x[:, None])
+            products.append(sums / of_x[:, None].astype(np.float64) / of_weight)
+        ones, zeros = np.ones_like(factor), np.zeros(outputs, np.float32)
+        np.testing.assert_array_equal(linear(kernels, x, packed, ones, zeros), whole)
         bias = rng.standard_normal(outputs).astype(np.float32)
-        products = sums / of_x[:, None].astype(np.float64) / of_weight
-        size = np.abs(products) + np.abs(bias)
-        assert (
-            np.abs(linear(kernels, x, packed, 1 / of_weight, bias) - (products + bias)) <= 4e-7 * size
-        ).all()
-        activated = gelu(torch.from_numpy(products + bias)).numpy()
-        assert (
-            np.abs(linear(kernels, x, packed, 1 / of_weight, bias, True) - activated) <= 1e-6 * size
-        ).all()
+        expected, size = np.sum(products, axis=0) + bias, np.abs(products).sum(axis=0) + np.abs(bias)
+        assert (np.abs(linear(kernels, x, packed, factor, bias) - expected) <= 1e-6 * size).all()
+        activated = gelu(torch.from_numpy(expected)).numpy()
+        assert (np.abs(linear(kernels, x, packed, factor, bias, True) - activated) <= 2e-6 * size).all()
 
 
 def check_no_number(kernels: Kernels) -> None:
@@ -95,7 +97,7 @@ def check_no_number(kernels: Kernels) -> None:
     x[1, 3], x[4, 143], x[5, 80] = np.nan, np.inf, -np.inf
     packed = kernels.pack_terms(np.ones((64, 144), np.int8))
     ones, y = np.ones(len(packed) * kernels.terms, np.float32), np.empty((9, 64), np.float32)
-    kernels.linear_int8(x, packed, ones, ones, False, y)
+    kernels.linear_int8(x, packed, np.stack([ones, ones]), ones, False, y)
     assert np.isnan(y[[1, 4, 5]]).all()
     assert np.isfinite(np.delete(y, [1, 4, 5], axis=0)).all()
 
@@ -135,13 +137,14 @@ def test_arrays_that_do_not_fit_are_refused(level):
     packed = kernels.pack_terms(np.ones((64, 32), np.int8))
     numbers = np.ones(len(packed) * kernels.terms, np.float32)
     x, y = np.ones((3, 32), np.float32), np.empty((3, 64), np.float32)
+    factor = numbers[None]
     for wrong in (
-        (x[:, :16].copy(), packed, numbers, numbers, False, y),
-        (x, packed[1:], numbers, numbers, False, y),
-        (x, packed, numbers[1:], numbers, False, y),
-        (x, packed, numbers, numbers[1:], False, y),
-        (x, packed, numbers, numbers, False, y[:2]),
-        (x[:, :24].copy(), packed, numbers, numbers, False, y),
+        (x[:, :16].copy(), packed, factor, numbers, False, y),
+        (x, packed[1:], factor, numbers, False, y),
+        (x, packed, factor[:, 1:].copy(), numbers, False, y),
+        (x, packed, factor, numbers[1:], False, y),
+        (x, packed, factor, numbers, False, y[:2]),
+        (x[:, :24].copy(), packed, factor, numbers, False, y),
     ):
         with pytest.raises(ValueError, match="expected"):
             kernels.linear_int8(*wrong)
