@@ -1,8 +1,8 @@
 /* The linear layers of a BERT layer as products of bytes; all between them is body.h's, in float32.
  *
- * A row of weights has a scale of its own, and so has a token's row of numbers, which is found when it gets
- * here. Sums of products are exact integers. tests/parity/test_body_int8.py compares with the same formula in
- * NumPy.
+ * Each PART numbers of a row of weights have a scale of their own, and so have a token's, whose scales are
+ * found when it gets here. Sums of products are exact integers. tests/parity/test_body_int8.py compares with
+ * the same formula in NumPy.
  */
 #define LARGEST 127 /* magnitude that a token's largest number becomes */
 
