@@ -183,10 +183,15 @@ def test_full_disk_while_encoding_loses_nothing(tmp_path):
 
 
 def test_a_file_that_cannot_grow_while_embeddings_are_written_is_a_sentence(tmp_path):
-    """As on a full disk, the system refuses in the middle of the vectors, which have 6 x 384 x 4 bytes."""
+    """As on a full disk, the system refuses in the middle of the vectors, which have 6 x 384 x 4 bytes.
+
+    Of a module that nobody had imported before, Python would keep the first 8,000 bytes, compiled, and no
+    process could import it again.
+    """
     write_beir(tmp_path / "tiny")
     (tmp_path / "sitecustomize.py").write_text(
-        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import resource, signal, sys\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "sys.dont_write_bytecode = True\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))\n"
     )
     command = ["repro.encode", "--collection", "tiny", "--system", "all-minilm-l6-v2"]
