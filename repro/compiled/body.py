@@ -20,7 +20,7 @@ from torch import nn
 from transformers import BertForMaskedLM, BertModel, DistilBertForMaskedLM, DistilBertModel, PreTrainedModel
 
 from repro.compiled import native
-from repro.compiled.kernels import HEADS, Kernels
+from repro.compiled.layer_kernels import HEADS, LayerKernels
 from repro.compiled.linear import Int8Linear, Linear, array_of
 
 UNIT = 64
@@ -232,7 +232,7 @@ class CompiledBody:
 
 
 class _Normalisation:
-    def __init__(self, kernels: Kernels, root: nn.Module, name: str) -> None:
+    def __init__(self, kernels: LayerKernels, root: nn.Module, name: str) -> None:
         module = cast(nn.LayerNorm, root.get_submodule(name))
         self.kernels = kernels
         self.gain, self.bias, self.epsilon = array_of(module.weight), array_of(module.bias), module.eps
@@ -242,7 +242,7 @@ class _Normalisation:
 
 
 class _Transform:
-    def __init__(self, kernels: Kernels, model: nn.Module, names: Transform) -> None:
+    def __init__(self, kernels: LayerKernels, model: nn.Module, names: Transform) -> None:
         self.dense = Linear(kernels, model, names.dense, gelu=True)
         self.norm = _Normalisation(kernels, model, names.norm)
 
@@ -255,7 +255,7 @@ class _Transform:
 
 class _Layer:
     def __init__(
-        self, kernels: Kernels, layer: nn.Module, names: Names, linear: type[Linear | Int8Linear]
+        self, kernels: LayerKernels, layer: nn.Module, names: Names, linear: type[Linear | Int8Linear]
     ) -> None:
         self.query_key_value = linear(kernels, layer, names.query, names.key, names.value)
         self.attended = linear(kernels, layer, names.attended)

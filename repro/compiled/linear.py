@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from repro.compiled.kernels import Kernels
+from repro.compiled.layer_kernels import LayerKernels
 
 
 class Linear:
     """One or several linear modules of the same input, their outputs side by side, in float32."""
 
-    def __init__(self, kernels: Kernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
+    def __init__(self, kernels: LayerKernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
         weight, self.bias = _joined(root, names)
         self.kernels, self.gelu, self.width = kernels, gelu, len(weight)
         self.packed = kernels.pack_columns(weight)
@@ -38,7 +38,7 @@ class Linear:
 class Int8Linear:
     """The same as products of int8; the weights are finite. Of a token whose numbers are not, all are nan."""
 
-    def __init__(self, kernels: Kernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
+    def __init__(self, kernels: LayerKernels, root: nn.Module, *names: str, gelu: bool = False) -> None:
         weight, bias = _joined(root, names)
         values, scale = kernels.round_rows(weight)
         self.kernels, self.gelu, self.width = kernels, gelu, len(weight)

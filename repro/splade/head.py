@@ -13,7 +13,7 @@ from torch import Tensor
 
 from repro.base.errors import InputError
 from repro.compiled import native
-from repro.compiled.kernels import MOST_DIMENSIONS
+from repro.compiled.head_kernels import MOST_DIMENSIONS
 from repro.splade.screening import Bf16Screening, Int8Screening, blocks, max_product
 
 LIMIT = 2.0**127

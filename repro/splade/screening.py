@@ -43,7 +43,8 @@ import torch
 from torch import Tensor
 
 from repro.base.errors import InputError
-from repro.compiled.kernels import LARGEST, Bytes, Kernels, TermBounds, TextBounds
+from repro.compiled.byte_kernels import LARGEST, Bytes
+from repro.compiled.head_kernels import HeadKernels, TermBounds, TextBounds
 
 BLOCK = 1024
 """Terms in a block of torch's products: with some hundred tokens, they stay in a core's L2 cache."""
@@ -101,7 +102,7 @@ class Int8Screening:
     proven, tests make it too small.
     """
 
-    def __init__(self, kernels: Kernels, weight: Tensor, bias: Tensor, safety: float = 1.0) -> None:
+    def __init__(self, kernels: HeadKernels, weight: Tensor, bias: Tensor, safety: float = 1.0) -> None:
         self.kernels, self.safety = kernels, safety
         if not weight.isfinite().all():
             raise InputError(NOT_FINITE)

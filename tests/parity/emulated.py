@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from repro.compiled.kernels import BLOCK_TOKENS, COUNT, MOST_TOKENS, PANEL_DEPTH, PART, POINTER, ROWS
+from repro.compiled.byte_kernels import PART
+from repro.compiled.layer_kernels import BLOCK_TOKENS, MOST_TOKENS, PANEL_DEPTH, ROWS
 from repro.compiled.levels import SHAPES
+from repro.compiled.loaded import COUNT, POINTER
 
 SOURCES = sorted((REPOSITORY / "native").glob("*.c"))
 DRIVER = Path(__file__).parent / "emulated_driver.c"

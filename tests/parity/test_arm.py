@@ -18,7 +18,8 @@ from test_head import check, extreme_case, random_case
 
 from repro.compiled import native
 from repro.compiled.body import CompiledBody, compiles
-from repro.compiled.kernels import Kernels, TermBounds, TextBounds
+from repro.compiled.head_kernels import TermBounds, TextBounds
+from repro.compiled.kernels import Kernels
 from repro.compiled.levels import ARM, SHAPES
 from repro.splade.bypass import ModelBody, hidden_states
 

@@ -11,7 +11,8 @@ from torch.nn.functional import cosine_similarity, gelu
 
 from repro.compiled import native
 from repro.compiled.body import CompiledBody
-from repro.compiled.kernels import LARGEST, PART, Kernels
+from repro.compiled.byte_kernels import LARGEST, PART
+from repro.compiled.kernels import Kernels
 from repro.compiled.levels import TERM_LARGEST, TERM_NORM, TEXT_NORM
 from repro.splade.bypass import ModelBody, hidden_states
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from repro.base.errors import InputError
 from repro.compiled import native
-from repro.compiled.kernels import TermBounds, TextBounds
+from repro.compiled.head_kernels import TermBounds, TextBounds
 from repro.splade.head import MaxPooledHead, choose_method
 
 CPU = torch.device("cpu")

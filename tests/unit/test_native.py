@@ -13,17 +13,10 @@ from conftest import REPOSITORY, kernels_of, run
 
 from repro.base.errors import InputError
 from repro.compiled import native
-from repro.compiled.kernels import (
-    BLOCK_TOKENS,
-    HEADS,
-    MOST_TOKENS,
-    PANEL_DEPTH,
-    ROWS,
-    SIGNATURES,
-    TermBounds,
-    TextBounds,
-)
+from repro.compiled.head_kernels import TermBounds, TextBounds
+from repro.compiled.layer_kernels import BLOCK_TOKENS, HEADS, MOST_TOKENS, PANEL_DEPTH, ROWS
 from repro.compiled.levels import SHAPES
+from repro.compiled.loaded import SIGNATURES
 
 TYPES = {"int64_t": ctypes.c_int64, "float": ctypes.c_float}
 
