@@ -164,8 +164,7 @@ def _choose(
                 factors.share()
         else:
             _refuse_diverged(encoder, training)
-            kept = keep_average(encoder, base, trained, recipe.averages, factors)
-            facts["kept"], facts["why"] = kept
+            facts["kept"], facts["why"] = keep_average(encoder, base, trained, recipe.averages, factors)
         _keep(training, encoder, facts)
 
 

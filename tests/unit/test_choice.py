@@ -12,7 +12,8 @@ from repro.models.systems import find_system
 from repro.models.weights import resolve
 from repro.splade.sparse_encoder import splade_max
 from repro.training import choice
-from repro.training.choice import MEASURE, Candidate, average, choose_weights, keep_average
+from repro.training.candidates import MEASURE, Candidate
+from repro.training.choice import average, choose_weights, keep_average
 from repro.training.trainer import open_model
 
 SHARES = [0.33, 0.67, 1]
@@ -139,8 +140,8 @@ class Doubling:
         return np.full(30_522, 1 + len(self.fitted), float)
 
     def applied(self, factors, given):
-        name = splade_max(self.model).layer.bias  # one that all names of it share
-        return {n: w * factors[0] if w.shape == name.shape else w for n, w in given.items()}
+        bias = splade_max(self.model).layer.bias
+        return {n: w * factors[0] if w.shape == bias.shape else w for n, w in given.items()}
 
 
 def test_each_average_has_factors_that_were_fitted_to_it_and_so_has_the_base(model, held_out):
