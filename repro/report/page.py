@@ -50,13 +50,16 @@ def read_data_block(page: Path, name: str) -> Any:
 
 
 def shown_cells(table: Table) -> dict[str, Any]:
-    """Return the table's headers and the text of each cell, of a row that was not run its status alone."""
+    """Return the table's headers, what its rows are called, and the text of each cell, of a row that was not
+    run its status alone.
+    """
     columns = columns_of(table)
     not_measured = [UNKNOWN] * (len(columns) - 1)
     rows = [
         [cell.strip() for cell in cells(row, columns)] or [row.status, *not_measured] for row in table.rows
     ]
-    return {"headers": [column.header for column in columns], "rows": rows}
+    labels = [row.label for row in table.rows]
+    return {"headers": [column.header for column in columns], "labels": labels, "rows": rows}
 
 
 def changed_page(table: Table, stored: Mapping[str, Any], page: Path) -> Iterator[str]:

@@ -42,11 +42,6 @@ function buildTable() {
   });
 }
 
-function label(row) { // as in the Markdown table: the name, and how numbers were rounded
-  const rounded = /--precision (bf16|int8)/.exec(row.options);
-  return rounded ? `${row.system}, ${rounded[1]}` : row.system;
-}
-
 function tableRow(row, at) {
   const figure = (text, column) => {
     const button = element("button", { type: "button", tabIndex: -1 }, ...withMark(text, column));
@@ -61,7 +56,7 @@ function tableRow(row, at) {
       element("td", { className: "left plain", colspan: cells.headers.length, textContent: row.status }));
     return made;
   }
-  made.append(element("th", { scope: "row", className: "left" }, figure(label(row), null)),
+  made.append(element("th", { scope: "row", className: "left" }, figure(cells.labels[at], null)),
     element("td", { className: "left plain", textContent: row.kind }),
     ...cells.rows[at].map((text, column) => element("td", {}, figure(text, evidence.columns[column]))));
   return made;

@@ -33,7 +33,7 @@ def encoded(folder, *options: str) -> tuple[np.ndarray, dict]:
     """Encode, and return the documents' vectors and their manifest."""
     succeed(*ENCODE, *options, cwd=folder, by=run_here)
     made = folder / "work/encoded/tiny" / SYSTEM
-    manifest = read_json(made.with_name(f"{SYSTEM}.manifest.json")) or read_json(made / "manifest.json")
+    manifest = read_json(made.with_name(f"{SYSTEM}.manifest.json"))
     return np.concatenate([np.array(vectors) for _, vectors in read_embeddings(made)]), manifest
 
 
